@@ -1,0 +1,118 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"greengate/internal/deploy"
+)
+
+// ErrPermanent marks an adapter's error that no repetition can cure. All others are retried until
+// the phase's deadline.
+var ErrPermanent = errors.New("permanent")
+
+// Runtime runs task sets.
+type Runtime interface {
+	// Ensure makes the task set run with its desired count. It is idempotent and does not wait.
+	Ensure(ctx context.Context, ts deploy.TaskSet) error
+	// Observe says how the task set is. A task set that does not exist has Desired 0 and no tasks.
+	Observe(ctx context.Context, id string) (TaskSetStatus, error)
+	// Stop ends every task of the set and returns when none is left. It is idempotent.
+	Stop(ctx context.Context, id string) error
+}
+
+// TaskSetStatus is what a Runtime sees of a task set.
+type TaskSetStatus struct {
+	Desired, Running, Healthy int
+	// Doomed says that the set will never be healthy (a command that does not exist, a crash loop);
+	// Message says why, or what is still missing.
+	Doomed  bool
+	Message string
+}
+
+// Steady reports whether every desired task runs and is healthy.
+func (s TaskSetStatus) Steady() bool { return s.Desired > 0 && s.Healthy >= s.Desired }
+
+// Router moves traffic.
+type Router interface {
+	// Shift gives the service's listeners absolute targets and returns when the data plane confirmed:
+	// from then on no new request reaches anything else. It is idempotent.
+	Shift(ctx context.Context, r deploy.Route) error
+	// Drain asks for the end of what a task set still serves: at once for nothing in flight, after
+	// limit by force. It says what is left.
+	Drain(ctx context.Context, taskSet string, limit time.Duration) (InFlight, error)
+	// Ledger reads what production requests a ledger counted for a task set.
+	Ledger(ctx context.Context, name, taskSet string) (Count, error)
+}
+
+// ErrConflict says that somebody else changed the weights that a Shift was to change.
+var ErrConflict = errors.New("weights were changed by somebody else")
+
+// InFlight is what a task set still serves.
+type InFlight struct{ Requests, Streams int }
+
+// Count is a summary of a ledger.
+type Count struct{ Requests, Failed int64 }
+
+// Hooks runs hooks.
+type Hooks interface {
+	// Start starts the call under its identity, at most once: a second Start of the same id does
+	// nothing.
+	Start(ctx context.Context, id string, call deploy.HookCall) error
+	// Await blocks until the started call has ended and returns its verdict. For a function whose
+	// handler returned without a callback it goes on blocking, as the callback decides. Where it is
+	// unknown whether the call started, or how it ended, the verdict is deploy.VerdictError.
+	Await(ctx context.Context, id string, call deploy.HookCall) (deploy.Verdict, error)
+	// Cancel ends the call with all its descendants. It is idempotent.
+	Cancel(ctx context.Context, id string, call deploy.HookCall) error
+}
+
+// Alarms knows the state of alarms.
+type Alarms interface {
+	// Observe returns those of names that are in ALARM.
+	Observe(ctx context.Context, names []string) ([]string, error)
+}
+
+// Store keeps deployments.
+type Store interface {
+	// Create stores a new deployment together with its first inbox event. It refuses a second
+	// deployment of a group that has one which is not terminal (deploy.CodeActiveDeployment, the
+	// message names its id).
+	Create(ctx context.Context, d deploy.Deployment, first deploy.Event) error
+	// Load returns a deployment with its inbox, oldest first (deploy.CodeNotFound).
+	Load(ctx context.Context, id string) (Loaded, error)
+	// Commit stores one step in one transaction, guarded by the revision number: ErrStale when the
+	// stored one is not d.Revno-1.
+	Commit(ctx context.Context, c Commit) error
+	// Append adds an event to the inbox of a deployment. With a key that was appended before it adds
+	// nothing and returns false. A terminal deployment takes no events (deploy.CodeAlreadyCompleted).
+	Append(ctx context.Context, id, key string, ev deploy.Event) (bool, error)
+	// Active lists the deployments that are not terminal.
+	Active(ctx context.Context) ([]string, error)
+}
+
+// ErrStale says that a deployment was committed by somebody else since it was loaded.
+var ErrStale = errors.New("deployment was committed by somebody else")
+
+// Loaded is a deployment with the events that wait for it.
+type Loaded struct {
+	Deployment deploy.Deployment
+	Inbox      []Item
+}
+
+// Item is one event in an inbox.
+type Item struct {
+	ID    int64
+	Event deploy.Event
+}
+
+// Commit is one step to be stored: the new state, the inbox item that it consumed (0: none), the
+// records for the history, and the deployment that it spawned with its first event.
+type Commit struct {
+	Deployment deploy.Deployment
+	Consumed   int64
+	Records    []deploy.Record
+	Spawn      *deploy.Deployment
+	SpawnFirst deploy.Event
+}
