@@ -81,38 +81,13 @@ type Store interface {
 	// message names its id).
 	Create(ctx context.Context, d deploy.Deployment, first deploy.Event) error
 	// Load returns a deployment with its inbox, oldest first (deploy.CodeNotFound).
-	Load(ctx context.Context, id string) (Loaded, error)
-	// Commit stores one step in one transaction, guarded by the revision number: ErrStale when the
-	// stored one is not d.Revno-1.
-	Commit(ctx context.Context, c Commit) error
+	Load(ctx context.Context, id string) (deploy.Loaded, error)
+	// Commit stores one step in one transaction, guarded by the revision number: deploy.ErrStale when
+	// the stored one is not c.Deployment.Revno-1.
+	Commit(ctx context.Context, c deploy.Commit) error
 	// Append adds an event to the inbox of a deployment. With a key that was appended before it adds
 	// nothing and returns false. A terminal deployment takes no events (deploy.CodeAlreadyCompleted).
 	Append(ctx context.Context, id, key string, ev deploy.Event) (bool, error)
 	// Active lists the deployments that are not terminal.
 	Active(ctx context.Context) ([]string, error)
-}
-
-// ErrStale says that a deployment was committed by somebody else since it was loaded.
-var ErrStale = errors.New("deployment was committed by somebody else")
-
-// Loaded is a deployment with the events that wait for it.
-type Loaded struct {
-	Deployment deploy.Deployment
-	Inbox      []Item
-}
-
-// Item is one event in an inbox.
-type Item struct {
-	ID    int64
-	Event deploy.Event
-}
-
-// Commit is one step to be stored: the new state, the inbox item that it consumed (0: none), the
-// records for the history, and the deployment that it spawned with its first event.
-type Commit struct {
-	Deployment deploy.Deployment
-	Consumed   int64
-	Records    []deploy.Record
-	Spawn      *deploy.Deployment
-	SpawnFirst deploy.Event
 }
