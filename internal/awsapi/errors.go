@@ -1,0 +1,122 @@
+package awsapi
+
+import (
+	"errors"
+	"net/http"
+
+	"greengate/internal/deploy"
+)
+
+// Error is an error as the wire says it. An operation may return one to choose the name itself; everything else goes
+// through the table below.
+type Error struct {
+	// Name is the exception's name, "DeploymentDoesNotExistException".
+	Name    string
+	Message string
+	// Status is the HTTP status; 0 is 400.
+	Status int
+	// Field names the input to blame, where one is. Only our own operations show it.
+	Field string
+}
+
+// Error implements the error interface.
+func (e *Error) Error() string { return e.Name + ": " + e.Message }
+
+func (e *Error) status() int {
+	if e.Status == 0 {
+		return http.StatusBadRequest
+	}
+	return e.Status
+}
+
+func fault(name, message string) *Error { return &Error{Name: name, Message: message} }
+
+func incompleteSignature(message string) *Error {
+	return fault("IncompleteSignatureException", message)
+}
+
+func invalidSignature(message string) *Error { return fault("InvalidSignatureException", message) }
+
+func serializationError(message string) *Error { return fault("SerializationException", message) }
+
+// Refusals that never differ. They are values to return, never to alter.
+var (
+	errMissingToken       = fault("MissingAuthenticationTokenException", "Missing Authentication Token")
+	errUnrecognizedClient = fault("UnrecognizedClientException", "The security token included in the request is invalid.")
+	errExpiredToken       = fault("ExpiredTokenException", "The security token included in the request is expired")
+	errSignatureMismatch  = invalidSignature("The request signature we calculated does not match the signature you provided. " +
+		"Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
+	errUnknownOperation = fault("UnknownOperationException", "The operation is not known here.")
+)
+
+// resource says what a call is about, so that "not found" gets the right name.
+type resource string
+
+const (
+	resApplication resource = "application"
+	resGroup       resource = "deployment group"
+	resDeployment  resource = "deployment"
+)
+
+// notFoundNames has the CodeDeploy exception for each resource.
+func notFoundName(r resource) string {
+	switch r {
+	case resApplication:
+		return "ApplicationDoesNotExistException"
+	case resGroup:
+		return "DeploymentGroupDoesNotExistException"
+	case resDeployment:
+		return "DeploymentDoesNotExistException"
+	}
+	return "ResourceNotFoundException"
+}
+
+// domainError is the one table from the domain's codes to the wire. about is empty for operations of our own.
+func domainError(e *deploy.Error, about resource) *Error {
+	out := &Error{Message: e.Message, Field: e.Field}
+	switch e.Code {
+	case deploy.CodeInvalid:
+		out.Name = "ValidationException"
+		if about != "" {
+			out.Name = "InvalidInputException"
+		}
+	case deploy.CodeNotFound:
+		out.Name = notFoundName(about)
+	case deploy.CodeExists:
+		out.Name = "ResourceAlreadyExistsException"
+	case deploy.CodeActiveDeployment:
+		out.Name = "DeploymentLimitExceededException"
+	case deploy.CodeAlreadyCompleted:
+		out.Name = "DeploymentAlreadyCompletedException"
+	case deploy.CodeNotInReadyState:
+		out.Name = "DeploymentIsNotInReadyStateException"
+	case deploy.CodeHookCompleted:
+		out.Name = "LifecycleEventAlreadyCompletedException"
+	case deploy.CodeHookUnknown:
+		out.Name = "InvalidLifecycleEventHookExecutionIdException"
+	case deploy.CodeConflict:
+		out.Name = "ConflictException"
+	case deploy.CodeRefusedByCheck:
+		out.Name = "RefusedByCheckException"
+	case deploy.CodeNothingToRollBack:
+		out.Name = "NothingToRollBackException"
+	case deploy.CodeServiceUnavailable:
+		out.Name, out.Status = "ServiceUnavailableException", http.StatusServiceUnavailable
+	}
+	return out
+}
+
+// toWire finds the wire error in err; nil means that the fault is ours.
+func toWire(err error, about resource) *Error {
+	var w *Error
+	if errors.As(err, &w) {
+		return w
+	}
+	var d *deploy.Error
+	if errors.As(err, &d) {
+		if w = domainError(d, about); w.Name != "" {
+			return w
+		}
+	}
+	return nil
+}
