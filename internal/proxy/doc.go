@@ -1,0 +1,28 @@
+// Package proxy is the L7 data plane: it serves listeners by a table, counts every request in a ledger, and knows
+// nothing of deployments.
+//
+// # Table
+//
+// The whole state is one [Table], replaced as a whole and saved before it is acknowledged. The table is read for each
+// request, also on client connections that stay open: a swap reloads no listener and closes no connection. A request
+// chooses its target and is counted in flight under a lock that a swap excludes, so once [Client.Apply] has
+// answered, no request that arrives later can reach the old choice, and a drain sees every request that still does.
+//
+// # Retries
+//
+// A request is tried on another target only while nothing of it was sent: the connect failed, or a pooled connection
+// proved dead before its first byte was written. After that it is never sent again. (An h2c target may say by
+// REFUSED_STREAM or GOAWAY that it did not look at a request; RFC 9113 8.7 makes that as safe as a failed connect,
+// and net/http repeats it.)
+//
+// # Ledger
+//
+// Requests are counted in files that outlive the process, see [Ledger]. started is written first and the outcome
+// last, so what a killed process had in flight is found in the file and booked as cut, once, at the next start.
+//
+// # Requests that are refused
+//
+// HTTP/1 is parsed strictly, and what two parsers could read in two ways is answered 400: Content-Length together with
+// Transfer-Encoding, any repeated Content-Length or Host, any transfer coding but chunked, bare CR or LF, folded lines,
+// white space before a colon, malformed chunks. The bytes of a request target pass unaltered.
+package proxy
