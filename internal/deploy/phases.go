@@ -57,8 +57,16 @@ func (m *machine) onInstall() {
 	case m.ended(EffectRoute):
 		m.onTestRouted()
 	case m.expired():
-		m.failed(ReasonTimeout, fmt.Sprintf("green was not healthy within %s", m.d.Plan.Limits.Install))
+		m.failed(ReasonTimeout, withDetail(fmt.Sprintf("green was not healthy within %s", m.d.Plan.Limits.Install), m.ev.Message))
 	}
+}
+
+// withDetail adds what was seen last to a message, where something was.
+func withDetail(msg, detail string) string {
+	if detail == "" {
+		return msg
+	}
+	return msg + ": " + detail
 }
 
 func orReason(r, otherwise Reason) Reason {

@@ -90,8 +90,10 @@ func (m *machine) fail(c Cause) {
 		m.d.Rollback.Message = "automatic rollback is off for this cause; task sets and weights stay as they are"
 		m.finish()
 	case m.d.Moved:
+		m.d.BackAsked = m.ev.At
 		m.enter(PhaseInspect, c.Reason, "is blue healthy?")
 	default:
+		m.d.BackAsked = m.ev.At
 		m.enter(PhaseRollback, c.Reason, "production never left blue")
 	}
 }
@@ -138,7 +140,6 @@ func (m *machine) halt(r Reason, msg string) {
 }
 
 func (m *machine) enterRollback() {
-	m.d.BackAsked = m.ev.At
 	r := m.route(Weights{Blue: 100}, SideBlue)
 	r.Force = true
 	m.emit(Effect{Kind: EffectRoute, Route: r})

@@ -20,6 +20,10 @@ type Runtime interface {
 	Observe(ctx context.Context, id string) (TaskSetStatus, error)
 	// Stop ends every task of the set and returns when none is left. It is idempotent.
 	Stop(ctx context.Context, id string) error
+	// Release hands the end of the set over: once it serves nothing any more, and at the latest at by,
+	// it is stopped. The wish is durable when Release returns; streams that outlive a switch so do not
+	// hold up the deployment. It is idempotent.
+	Release(ctx context.Context, id string, by time.Time) error
 }
 
 // TaskSetStatus is what a Runtime sees of a task set.
