@@ -2,129 +2,202 @@ package awsapi
 
 import (
 	"context"
-	"time"
 
+	"greengate/internal/awsapi/shapes/codedeploy"
 	"greengate/internal/deploy"
 )
 
-// Deployments reads deployments.
-type Deployments interface {
-	// Deployment returns one deployment; deploy.CodeNotFound where there is none.
-	Deployment(ctx context.Context, id string) (Deployment, error)
-	// ListDeployments returns ids, newest first, at most Limit of them.
-	ListDeployments(ctx context.Context, q DeploymentQuery) ([]string, error)
-	// TaskSets returns the task sets of a deployment that exist now, as they were last observed.
-	TaskSets(ctx context.Context, id string) ([]TaskSet, error)
+// codeDeploy serves the CodeDeploy operations (API version 2014-10-06, ECS platform).
+type codeDeploy struct {
+	cfg  Config
+	view view
 }
 
-// Catalog reads applications and deployment groups. Lists come sorted by name.
-type Catalog interface {
-	Application(ctx context.Context, name string) (Application, error)
-	Applications(ctx context.Context) ([]string, error)
-	Group(ctx context.Context, application, name string) (Group, error)
-	Groups(ctx context.Context, application string) ([]string, error)
+func newCodeDeploy(cfg Config) *codeDeploy {
+	return &codeDeploy{cfg: cfg, view: view{region: cfg.Region, account: cfg.AccountID, minute: cfg.Minute}}
 }
 
-// Control changes deployments. A call returns when its event is durable, not when its effects are done.
-type Control interface {
-	// Stop asks to stop a deployment; deploy.CodeAlreadyCompleted where it has ended.
-	Stop(ctx context.Context, r StopRequest) error
-	// Continue ends a wait; deploy.CodeNotInReadyState where the deployment is not in it, CodeAlreadyCompleted.
-	Continue(ctx context.Context, r ContinueRequest) error
-	// Report takes the callback of a hook; deploy.CodeHookUnknown where the execution id was never given out for this
-	// deployment, CodeHookCompleted where it was answered before or its event has ended.
-	Report(ctx context.Context, r HookReport) error
+// operations is the table of what is served; the names are those of shapes/codedeploy/operations.txt.
+func (c *codeDeploy) operations() map[string]operation {
+	return map[string]operation{
+		"GetApplication":                       typed(c.getApplication),
+		"ListApplications":                     typed(c.listApplications),
+		"GetDeploymentGroup":                   typed(c.getDeploymentGroup),
+		"ListDeploymentGroups":                 typed(c.listDeploymentGroups),
+		"GetDeployment":                        typed(c.getDeployment),
+		"BatchGetDeployments":                  typed(c.batchGetDeployments),
+		"ListDeployments":                      typed(c.listDeployments),
+		"ListDeploymentTargets":                typed(c.listDeploymentTargets),
+		"GetDeploymentTarget":                  typed(c.getDeploymentTarget),
+		"BatchGetDeploymentTargets":            typed(c.batchGetDeploymentTargets),
+		"StopDeployment":                       typed(c.stopDeployment),
+		"ContinueDeployment":                   typed(c.continueDeployment),
+		"SkipWaitTimeForInstanceTermination":   typed(c.skipWait),
+		"PutLifecycleEventHookExecutionStatus": typed(c.putHookStatus),
+		"GetDeploymentConfig":                  typed(c.getDeploymentConfig),
+		"ListDeploymentConfigs":                typed(c.listDeploymentConfigs),
+	}
 }
 
-// Deployment is a deployment with the resources it works on.
-type Deployment struct {
-	deploy.Deployment
-	Target Target
+// nothing is the output of an operation that has none.
+type nothing struct{}
+
+// typed makes an operation of a method over shapes.
+func typed[In, Out any](f func(ctx context.Context, by Principal, in *In) (*Out, error)) operation {
+	return func(ctx context.Context, by Principal, decode func(any) error) (any, error) {
+		in := new(In)
+		if err := decode(in); err != nil {
+			return nil, err
+		}
+		out, err := f(ctx, by, in)
+		if err != nil {
+			return nil, err
+		}
+		return out, nil
+	}
 }
 
-// Target is where the deployments of a group go, by the names the wire has for it.
-type Target struct {
-	Cluster string
-	Service string
-	// TargetGroups are the names of the two target groups.
-	TargetGroups []string
-	// Listeners are ARNs; TestListener may be empty.
-	ProductionListener string
-	TestListener       string
+// allow asks authorize for a codedeploy action on a group, an application or (nil) everything.
+func (c *codeDeploy) allow(by Principal, operation string, on *groupName) error {
+	arn := "*"
+	if on != nil {
+		arn = on.arn(c.cfg.Region, c.cfg.AccountID)
+	}
+	return authorize(by, serviceCodeDeploy+":"+operation, arn, on)
 }
 
-// TaskSet is a task set as it was last observed.
-type TaskSet struct {
-	ID          string
-	Label       deploy.Side
-	TargetGroup string
-	Desired     int
-	Pending     int
-	Running     int
-	// Draining says that it is being stopped.
-	Draining bool
+// deployment checks the id, loads the deployment and asks whether the caller may carry out the operation on its group.
+func (c *codeDeploy) deployment(ctx context.Context, by Principal, operation, id string) (Deployment, error) {
+	// Without the action at all, a caller does not learn which deployments exist.
+	if err := c.allow(by, operation, nil); err != nil {
+		return Deployment{}, err
+	}
+	if err := checkDeploymentID(id); err != nil {
+		return Deployment{}, err
+	}
+	d, err := c.cfg.Deployments.Deployment(ctx, id)
+	if err != nil {
+		return Deployment{}, onResource(err, resDeployment)
+	}
+	on := groupName{d.Plan.Application, d.Plan.Group}
+	if err := c.allow(by, operation, &on); err != nil {
+		return Deployment{}, err
+	}
+	return d, nil
 }
 
-// DeploymentQuery selects deployments. Zero fields select all.
-type DeploymentQuery struct {
-	Application string
-	Group       string
-	Statuses    []deploy.Status
-	// From and To bound the creation time, both included.
-	From, To time.Time
-	// After is the last id of the page before.
-	After string
-	Limit int
+func (c *codeDeploy) getDeployment(ctx context.Context, by Principal, in *codedeploy.GetDeploymentInput) (*codedeploy.GetDeploymentOutput, error) {
+	d, err := c.deployment(ctx, by, "GetDeployment", in.DeploymentID)
+	if err != nil {
+		return nil, err
+	}
+	info := c.view.deployment(&d)
+	return &codedeploy.GetDeploymentOutput{DeploymentInfo: &info}, nil
 }
 
-// Application is a CodeDeploy application.
-type Application struct {
-	ID      string
-	Name    string
-	Created time.Time
+// maxBatch is the limit of the operation's own documentation; the limits page says 100 (unconfirmed).
+const maxBatch = 25
+
+func (c *codeDeploy) batchGetDeployments(ctx context.Context, by Principal, in *codedeploy.BatchGetDeploymentsInput) (*codedeploy.BatchGetDeploymentsOutput, error) {
+	if err := c.allow(by, "BatchGetDeployments", nil); err != nil {
+		return nil, err
+	}
+	switch {
+	case len(in.DeploymentIDs) == 0:
+		return nil, errDeploymentIDRequired
+	case len(in.DeploymentIDs) > maxBatch:
+		return nil, fault("BatchLimitExceededException", "The maximum number of deployments in one request is 25.")
+	}
+	for _, id := range in.DeploymentIDs {
+		if err := checkDeploymentID(id); err != nil {
+			return nil, err
+		}
+	}
+	infos := []codedeploy.DeploymentInfo{}
+	for _, id := range in.DeploymentIDs {
+		d, err := c.deployment(ctx, by, "BatchGetDeployments", id)
+		if named(err, "DeploymentDoesNotExistException") {
+			continue // the model has no such error for this operation: unknown ids are left out
+		}
+		if err != nil {
+			return nil, err
+		}
+		infos = append(infos, c.view.deployment(&d))
+	}
+	return &codedeploy.BatchGetDeploymentsOutput{DeploymentsInfo: infos}, nil
 }
 
-// Group is a deployment group. Plan is what the next deployment will run by.
-type Group struct {
-	ID             string
-	Application    string
-	Name           string
-	ServiceRoleARN string
-	Target         Target
-	Plan           deploy.Plan
-	// Revision is the last one that was deployed; zero before the first deployment.
-	Revision deploy.Revision
-	// LastSuccessful and LastAttempted are nil before there was one.
-	LastSuccessful *deploy.Deployment
-	LastAttempted  *deploy.Deployment
+func (c *codeDeploy) listDeployments(ctx context.Context, by Principal, in *codedeploy.ListDeploymentsInput) (*codedeploy.ListDeploymentsOutput, error) {
+	on := groupName{in.ApplicationName, in.DeploymentGroupName}
+	if err := c.allow(by, "ListDeployments", &on); err != nil {
+		return nil, err
+	}
+	q, err := deploymentQuery(in)
+	if err != nil {
+		return nil, err
+	}
+	if on.application != "" {
+		if err := c.mustExist(ctx, on); err != nil {
+			return nil, err
+		}
+	}
+	ids, err := c.cfg.Deployments.ListDeployments(ctx, q)
+	if err != nil {
+		return nil, onResource(err, resDeployment)
+	}
+	out := &codedeploy.ListDeploymentsOutput{Deployments: ids}
+	if len(ids) > pageSize {
+		out.Deployments = ids[:pageSize]
+		out.NextToken = newPageToken(pageDeployments, ids[pageSize-1])
+	}
+	if ids == nil {
+		out.Deployments = []string{}
+	}
+	return out, nil
 }
 
-// StopRequest asks to stop a deployment. GoBack nil leaves the rollback to its policy.
-type StopRequest struct {
-	DeploymentID string
-	GoBack       *bool
-	By           Principal
+// deploymentQuery checks the input of ListDeployments. One more id than a page is asked for, to know whether there is a
+// next page.
+func deploymentQuery(in *codedeploy.ListDeploymentsInput) (DeploymentQuery, error) {
+	q := DeploymentQuery{Application: in.ApplicationName, Group: in.DeploymentGroupName, Limit: pageSize + 1}
+	switch {
+	case in.ApplicationName == "" && in.DeploymentGroupName != "":
+		return q, errApplicationNameRequired
+	case in.ApplicationName != "" && in.DeploymentGroupName == "":
+		return q, errGroupNameRequired
+	}
+	if in.ApplicationName != "" {
+		if err := checkGroupName(in.ApplicationName, in.DeploymentGroupName); err != nil {
+			return q, err
+		}
+	}
+	for _, s := range in.IncludeOnlyStatuses {
+		if !s.Known() {
+			return q, fault("InvalidDeploymentStatusException", "A status of includeOnlyStatuses is not a deployment status.")
+		}
+		q.Statuses = append(q.Statuses, deploy.Status(s))
+	}
+	if r := in.CreateTimeRange; r != nil {
+		if r.Start != nil {
+			q.From = r.Start.Time
+		}
+		if r.End != nil {
+			q.To = r.End.Time
+		}
+		if r.Start != nil && r.End != nil && q.To.Before(q.From) {
+			return q, fault("InvalidTimeRangeException", "The end of createTimeRange is before its start.")
+		}
+	}
+	var err error
+	q.After, err = readPageToken(pageDeployments, in.NextToken)
+	return q, err
 }
 
-// ContinueRequest ends a wait: deploy.WaitReady or deploy.WaitTermination.
-type ContinueRequest struct {
-	DeploymentID string
-	Wait         string
-	By           Principal
+// mustExist asks whether application and group are there.
+func (c *codeDeploy) mustExist(ctx context.Context, g groupName) error {
+	if _, err := c.cfg.Catalog.Application(ctx, g.application); err != nil {
+		return onResource(err, resApplication)
+	}
+	_, err := c.cfg.Catalog.Group(ctx, g.application, g.group)
+	return onResource(err, resGroup)
 }
-
-// HookReport is what a hook said in its callback.
-type HookReport struct {
-	DeploymentID string
-	ExecutionID  string
-	// Status is deploy.VerdictPass or VerdictFail.
-	Status deploy.VerdictStatus
-	By     Principal
-}
-
-// codedeploy serves the CodeDeploy operations.
-type codedeploy struct {
-	cfg Config
-}
-
-func (c *codedeploy) operations() map[string]operation { return nil }

@@ -108,15 +108,27 @@ func domainError(e *deploy.Error, about resource) *Error {
 
 // toWire finds the wire error in err; nil means that the fault is ours.
 func toWire(err error, about resource) *Error {
-	var w *Error
-	if errors.As(err, &w) {
+	if w, ok := errors.AsType[*Error](err); ok {
 		return w
 	}
-	var d *deploy.Error
-	if errors.As(err, &d) {
-		if w = domainError(d, about); w.Name != "" {
+	if d, ok := errors.AsType[*deploy.Error](err); ok {
+		if w := domainError(d, about); w.Name != "" {
 			return w
 		}
 	}
+	if errors.Is(err, deploy.ErrStale) {
+		return fault("ConflictException", "The resource was changed by somebody else at the same time. Look at it and try again.")
+	}
 	return nil
+}
+
+// onResource gives an error of the domain its name for a resource; other errors pass.
+func onResource(err error, about resource) error {
+	if err == nil {
+		return nil
+	}
+	if w := toWire(err, about); w != nil {
+		return w
+	}
+	return err
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"greengate/internal/awsapi/shapes"
+	"greengate/internal/awsapi/shapes/codedeploy"
+	"greengate/internal/deploy"
 )
 
 // protocol is one of the AWS wire protocols. A new one implements this and joins newProtocols.
@@ -31,8 +33,6 @@ type target struct {
 const (
 	serviceCodeDeploy = "codedeploy"
 	serviceGreengate  = "greengate"
-	// prefixGreengate is the target prefix of the operations of our own.
-	prefixGreengate = "Greengate_20261122"
 )
 
 // newProtocols lists the protocols in the order in which they are asked. The first one also words the errors of
@@ -45,14 +45,11 @@ type json11 struct{}
 const contentTypeJSON11 = "application/x-amz-json-1.1"
 
 func (json11) match(r *http.Request) (target, bool) {
-	prefix, operation, ok := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	if !ok {
-		return target{}, false
-	}
-	switch prefix {
-	case shapes.CodeDeployTargetPrefix:
+	name := r.Header.Get("X-Amz-Target")
+	if operation, ok := strings.CutPrefix(name, codedeploy.TargetPrefix+"."); ok {
 		return target{serviceCodeDeploy, operation}, true
-	case prefixGreengate:
+	}
+	if operation, ok := strings.CutPrefix(name, deploy.TargetPrefix); ok {
 		return target{serviceGreengate, operation}, true
 	}
 	return target{}, false

@@ -31,6 +31,8 @@ type Config struct {
 	Log       *slog.Logger
 	// MaxBody is the largest body in bytes; 0 is DefaultMaxBody.
 	MaxBody int64
+	// Minute is how long a minute of the wire lasts (waits, intervals); 0 is time.Minute.
+	Minute time.Duration
 
 	Deployments Deployments
 	Catalog     Catalog
@@ -70,9 +72,11 @@ func New(cfg Config) (*Server, error) {
 	if cfg.MaxBody <= 0 {
 		cfg.MaxBody = DefaultMaxBody
 	}
+	if cfg.Minute <= 0 {
+		cfg.Minute = time.Minute
+	}
 	s := &Server{cfg: cfg, protocols: newProtocols(), operations: map[target]operation{}}
-	cd := &codedeploy{cfg: cfg}
-	for name, op := range cd.operations() {
+	for name, op := range newCodeDeploy(cfg).operations() {
 		s.operations[target{serviceCodeDeploy, name}] = op
 	}
 	for name, op := range cfg.Operations {
@@ -80,6 +84,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	return s, nil
 }
+
+// statusClientGone is what the access log says of a request whose client did not wait; it is never sent.
+const statusClientGone = 499
 
 // exchange is one request and what the log will say about it.
 type exchange struct {
@@ -100,9 +107,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{id: newUUID(), protocol: s.protocols[0]}
 	w.Header().Set("X-Amzn-Requestid", x.id)
 	body, contentType := s.answer(w, r, x)
-	w.Header().Set("Content-Type", contentType)
-	w.WriteHeader(x.status)
-	_, err := w.Write(body)
+	var err error
+	if x.status != statusClientGone {
+		w.Header().Set("Content-Type", contentType)
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.WriteHeader(x.status)
+		_, err = w.Write(body) //nolint:gosec // JSON under a JSON content type, with nosniff
+	}
 	s.access(r.Context(), x, s.cfg.Now().Sub(start), err)
 }
 
@@ -126,6 +137,11 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange) ([]
 			x.status = http.StatusOK
 			return body, contentType
 		}
+	}
+	if r.Context().Err() != nil {
+		// The client went away: nobody reads the answer, and what broke off is nobody's fault.
+		x.status = statusClientGone
+		return nil, ""
 	}
 	wire := toWire(err, "")
 	if wire == nil {
@@ -219,8 +235,7 @@ func (s *Server) logInternal(ctx context.Context, x *exchange, err error) {
 		slog.String("request_id", x.id), slog.String("service", x.target.service),
 		slog.String("operation", x.target.operation), slog.Any("err", err),
 	}
-	var p *panicError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*panicError](err); ok {
 		attrs = append(attrs, slog.String("stack", string(p.stack)))
 	}
 	s.cfg.Log.LogAttrs(ctx, slog.LevelError, "request failed", attrs...)

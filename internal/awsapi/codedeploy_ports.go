@@ -1,0 +1,123 @@
+package awsapi
+
+import (
+	"context"
+	"time"
+
+	"greengate/internal/deploy"
+)
+
+// Deployments reads deployments.
+type Deployments interface {
+	// Deployment returns one deployment; deploy.CodeNotFound where there is none.
+	Deployment(ctx context.Context, id string) (Deployment, error)
+	// ListDeployments returns ids, newest first, at most Limit of them.
+	ListDeployments(ctx context.Context, q DeploymentQuery) ([]string, error)
+	// TaskSets returns the task sets of a deployment that exist now, as they were last observed.
+	TaskSets(ctx context.Context, id string) ([]TaskSet, error)
+}
+
+// Catalog reads applications and deployment groups. Lists come sorted by name.
+type Catalog interface {
+	Application(ctx context.Context, name string) (Application, error)
+	Applications(ctx context.Context) ([]string, error)
+	Group(ctx context.Context, application, name string) (Group, error)
+	Groups(ctx context.Context, application string) ([]string, error)
+}
+
+// Control changes deployments. A call returns when its event is durable, not when its effects are done.
+type Control interface {
+	// Stop asks to stop a deployment; deploy.CodeAlreadyCompleted where it has ended.
+	Stop(ctx context.Context, r StopRequest) error
+	// Continue ends a wait; deploy.CodeNotInReadyState where the deployment is not in it, CodeAlreadyCompleted.
+	Continue(ctx context.Context, r ContinueRequest) error
+	// Report takes the callback of a hook; deploy.CodeHookUnknown where the execution id was never given out for this
+	// deployment, CodeHookCompleted where it was answered before or its event has ended.
+	Report(ctx context.Context, r HookReport) error
+}
+
+// Deployment is a deployment with the resources it works on.
+type Deployment struct {
+	deploy.Deployment
+	Target Target
+}
+
+// Target is where the deployments of a group go, by the names the wire has for it.
+type Target struct {
+	Cluster string
+	Service string
+	// TargetGroups are the names of the two target groups.
+	TargetGroups []string
+	// Listeners are ARNs; TestListener may be empty.
+	ProductionListener string
+	TestListener       string
+}
+
+// TaskSet is a task set as it was last observed.
+type TaskSet struct {
+	ID          string
+	Label       deploy.Side
+	TargetGroup string
+	Desired     int
+	Pending     int
+	Running     int
+	// Draining says that it is being stopped.
+	Draining bool
+}
+
+// DeploymentQuery selects deployments. Zero fields select all.
+type DeploymentQuery struct {
+	Application string
+	Group       string
+	Statuses    []deploy.Status
+	// From and To bound the creation time, both included.
+	From, To time.Time
+	// After is the last id of the page before.
+	After string
+	Limit int
+}
+
+// Application is a CodeDeploy application.
+type Application struct {
+	ID      string
+	Name    string
+	Created time.Time
+}
+
+// Group is a deployment group. Plan is what the next deployment will run by.
+type Group struct {
+	ID             string
+	Application    string
+	Name           string
+	ServiceRoleARN string
+	Target         Target
+	Plan           deploy.Plan
+	// Revision is the last one that was deployed; zero before the first deployment.
+	Revision deploy.Revision
+	// LastSuccessful and LastAttempted are nil before there was one.
+	LastSuccessful *deploy.Deployment
+	LastAttempted  *deploy.Deployment
+}
+
+// StopRequest asks to stop a deployment. GoBack nil leaves the rollback to its policy.
+type StopRequest struct {
+	DeploymentID string
+	GoBack       *bool
+	By           Principal
+}
+
+// ContinueRequest ends a wait: deploy.WaitReady or deploy.WaitTermination.
+type ContinueRequest struct {
+	DeploymentID string
+	Wait         string
+	By           Principal
+}
+
+// HookReport is what a hook said in its callback.
+type HookReport struct {
+	DeploymentID string
+	ExecutionID  string
+	// Status is deploy.VerdictPass or VerdictFail.
+	Status deploy.VerdictStatus
+	By     Principal
+}
