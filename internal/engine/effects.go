@@ -37,7 +37,7 @@ func (w *worker) retry(ctx context.Context, eff deploy.Effect, do func() error) 
 	pause := w.e.cfg.Pace.Backoff
 	for {
 		err := do()
-		if err == nil || errors.Is(err, ErrPermanent) || errors.Is(err, ErrConflict) {
+		if err == nil || errors.Is(err, deploy.ErrPermanent) || errors.Is(err, deploy.ErrConflict) {
 			return err
 		}
 		if ctx.Err() != nil {
@@ -56,7 +56,7 @@ func failed(ctx context.Context, reason deploy.Reason, err error) (deploy.Outcom
 	if ctx.Err() != nil {
 		return deploy.Outcome{}, false
 	}
-	if errors.Is(err, ErrConflict) {
+	if errors.Is(err, deploy.ErrConflict) {
 		reason = deploy.ReasonRouteConflict
 	}
 	return deploy.Outcome{Reason: reason, Message: err.Error()}, true
@@ -71,7 +71,7 @@ func (w *worker) install(ctx context.Context, r *running) (deploy.Outcome, bool)
 	}
 	pause := w.e.cfg.Pace.Poll
 	for {
-		var st TaskSetStatus
+		var st deploy.TaskSetStatus
 		err := w.retry(ctx, r.effect, func() (err error) {
 			st, err = w.e.cfg.Runtime.Observe(ctx, ts.ID)
 			return err
@@ -123,7 +123,7 @@ func (w *worker) hook(ctx context.Context, eff deploy.Effect) (deploy.Outcome, b
 }
 
 func (w *worker) inspect(ctx context.Context, eff deploy.Effect) (deploy.Outcome, bool) {
-	var st TaskSetStatus
+	var st deploy.TaskSetStatus
 	err := w.retry(ctx, eff, func() (err error) {
 		st, err = w.e.cfg.Runtime.Observe(ctx, eff.TaskSet.ID)
 		return err
@@ -144,7 +144,7 @@ func (w *worker) retire(ctx context.Context, eff deploy.Effect) (deploy.Outcome,
 	id := eff.TaskSet.ID
 	limit := time.Now().Add(eff.Drain)
 	for {
-		var left InFlight
+		var left deploy.InFlight
 		err := w.retry(ctx, eff, func() (err error) {
 			left, err = w.e.cfg.Router.Drain(ctx, id, max(0, time.Until(limit)))
 			return err
@@ -156,7 +156,7 @@ func (w *worker) retire(ctx context.Context, eff deploy.Effect) (deploy.Outcome,
 			err = w.retry(ctx, eff, func() error { return w.e.cfg.Runtime.Release(ctx, id, limit) })
 			return done(ctx, err, fmt.Sprintf("%d streams stay on the retired task set until they end", left.Streams))
 		}
-		if left == (InFlight{}) || !time.Now().Before(limit) {
+		if left == (deploy.InFlight{}) || !time.Now().Before(limit) {
 			break
 		}
 		if !sleep(ctx, w.e.cfg.Pace.Poll) {

@@ -2,22 +2,17 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"greengate/internal/deploy"
 )
-
-// ErrPermanent marks an adapter's error that no repetition can cure. All others are retried until
-// the phase's deadline.
-var ErrPermanent = errors.New("permanent")
 
 // Runtime runs task sets.
 type Runtime interface {
 	// Ensure makes the task set run with its desired count. It is idempotent and does not wait.
 	Ensure(ctx context.Context, ts deploy.TaskSet) error
 	// Observe says how the task set is. A task set that does not exist has Desired 0 and no tasks.
-	Observe(ctx context.Context, id string) (TaskSetStatus, error)
+	Observe(ctx context.Context, id string) (deploy.TaskSetStatus, error)
 	// Stop ends every task of the set and returns when none is left. It is idempotent.
 	Stop(ctx context.Context, id string) error
 	// Release hands the end of the set over: once it serves nothing any more, and at the latest at by,
@@ -26,18 +21,6 @@ type Runtime interface {
 	Release(ctx context.Context, id string, by time.Time) error
 }
 
-// TaskSetStatus is what a Runtime sees of a task set.
-type TaskSetStatus struct {
-	Desired, Running, Healthy int
-	// Doomed says that the set will never be healthy (a command that does not exist, a crash loop);
-	// Message says why, or what is still missing.
-	Doomed  bool
-	Message string
-}
-
-// Steady reports whether every desired task runs and is healthy.
-func (s TaskSetStatus) Steady() bool { return s.Desired > 0 && s.Healthy >= s.Desired }
-
 // Router moves traffic.
 type Router interface {
 	// Shift gives the service's listeners absolute targets and returns when the data plane confirmed:
@@ -45,19 +28,10 @@ type Router interface {
 	Shift(ctx context.Context, r deploy.Route) error
 	// Drain asks for the end of what a task set still serves: at once for nothing in flight, after
 	// limit by force. It says what is left.
-	Drain(ctx context.Context, taskSet string, limit time.Duration) (InFlight, error)
+	Drain(ctx context.Context, taskSet string, limit time.Duration) (deploy.InFlight, error)
 	// Ledger reads what production requests a ledger counted for a task set.
-	Ledger(ctx context.Context, name, taskSet string) (Count, error)
+	Ledger(ctx context.Context, name, taskSet string) (deploy.Count, error)
 }
-
-// ErrConflict says that somebody else changed the weights that a Shift was to change.
-var ErrConflict = errors.New("weights were changed by somebody else")
-
-// InFlight is what a task set still serves.
-type InFlight struct{ Requests, Streams int }
-
-// Count is a summary of a ledger.
-type Count struct{ Requests, Failed int64 }
 
 // Hooks runs hooks.
 type Hooks interface {

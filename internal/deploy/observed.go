@@ -1,0 +1,30 @@
+package deploy
+
+import "errors"
+
+// Errors that adapters mark theirs with, so that the engine knows what repeating can cure.
+var (
+	// ErrPermanent marks a fault that no repetition can cure. All others are retried until the
+	// phase's deadline.
+	ErrPermanent = errors.New("permanent")
+	// ErrConflict says that somebody else changed the weights that a route was to change.
+	ErrConflict = errors.New("weights were changed by somebody else")
+)
+
+// TaskSetStatus is what a runtime sees of a task set.
+type TaskSetStatus struct {
+	Desired, Running, Healthy int
+	// Doomed says that the set will never be healthy (a command that does not exist, a crash loop);
+	// Message says why, or what is still missing.
+	Doomed  bool
+	Message string
+}
+
+// Steady reports whether every desired task runs and is healthy.
+func (s TaskSetStatus) Steady() bool { return s.Desired > 0 && s.Healthy >= s.Desired }
+
+// InFlight is what a task set still serves: ordinary requests, and upgraded or streaming ones.
+type InFlight struct{ Requests, Streams int }
+
+// Count is a summary of a ledger for one task set.
+type Count struct{ Requests, Failed int64 }
