@@ -1,3 +1,5 @@
+//go:build !linux
+
 package supervise
 
 import (
@@ -8,8 +10,8 @@ import (
 	"syscall"
 )
 
-var errLinuxOnly = errors.New("serve is not built yet: " +
-	"only its interface stands")
+var errLinuxOnly = errors.New("greengate serve and its roles need Linux (pidfd, SCM_RIGHTS, /proc): " +
+	"run them in a container or a virtual machine")
 
 // Handover is a role's end of the contract; on this system there is none.
 type Handover struct{}

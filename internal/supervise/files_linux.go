@@ -1,0 +1,89 @@
+package supervise
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+const (
+	tailBytes = 4 << 10
+	tailLines = 20
+)
+
+// openLog opens the log of a role for its next process, moved aside first when it is larger than limit. start is where
+// that process begins to write.
+func openLog(path string, limit int64) (f *os.File, start int64, err error) {
+	if st, err := os.Stat(path); err == nil && st.Size() > limit {
+		if err := os.Rename(path, path+".1"); err != nil {
+			return nil, 0, fmt.Errorf("rotate log: %w", err)
+		}
+	}
+	f, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600) //nolint:gosec // a path of ours
+	if err != nil {
+		return nil, 0, fmt.Errorf("open log: %w", err)
+	}
+	st, err := f.Stat()
+	if err != nil {
+		return nil, 0, errors.Join(fmt.Errorf("look at log: %w", err), f.Close())
+	}
+	return f, st.Size(), nil
+}
+
+// tail gives the last lines that were written to the log since start.
+func tail(path string, start int64) string {
+	f, err := os.Open(path) //nolint:gosec // a path of ours
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = f.Close() }()
+	st, err := f.Stat()
+	if err != nil {
+		return ""
+	}
+	start = max(start, st.Size()-tailBytes)
+	b, err := io.ReadAll(io.NewSectionReader(f, start, st.Size()-start))
+	if err != nil {
+		return ""
+	}
+	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	return strings.Join(lines[max(0, len(lines)-tailLines):], "\n")
+}
+
+// writeRecord replaces roles/<role>.json whole.
+func writeRecord(dir string, st Status) error {
+	b, err := json.MarshalIndent(st, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode record: %w", err)
+	}
+	// One name, so that a crash leaves at most one such file; there is one writer.
+	tmp := filepath.Join(dir, "."+st.Role+".tmp")
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // a path of ours
+	if err != nil {
+		return fmt.Errorf("create record: %w", err)
+	}
+	_, err = f.Write(append(b, '\n'))
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(tmp, filepath.Join(dir, st.Role+".json"))
+	}
+	if err != nil {
+		return fmt.Errorf("write record of %s: %w", st.Role, err)
+	}
+	return syncDir(dir)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir) //nolint:gosec // a path of ours
+	if err != nil {
+		return fmt.Errorf("open folder: %w", err)
+	}
+	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		return fmt.Errorf("sync folder: %w", err)
+	}
+	return nil
+}
