@@ -1,0 +1,85 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// DefaultListen is where local AWS tools expect an endpoint.
+const DefaultListen = "127.0.0.1:4566"
+
+// Serve are the settings of greengate serve.
+type Serve struct {
+	// Data is the data folder, absolute once Validate has passed it.
+	Data string
+	// Listen is the address of the API, IP:port; port 0 lets the system choose.
+	Listen    string
+	Region    string
+	AccountID string // 12 digits
+	// Minute is how long a minute of the wire lasts (waits, intervals, limits); less than a minute is for trials.
+	Minute time.Duration
+	// Ephemeral stops everything, tasks included, when serve ends.
+	Ephemeral bool
+	// Compat is empty, or "aws": every difference from AWS is switched to AWS's way.
+	Compat string
+}
+
+// ServeDefaults are the settings that the environment gives (GREENGATE_DATA, GREENGATE_LISTEN, GREENGATE_REGION,
+// GREENGATE_ACCOUNT_ID, GREENGATE_MINUTE, GREENGATE_EPHEMERAL, GREENGATE_COMPAT), and Greengate's own for the others.
+// Flags go over them. The error names every variable with a bad value.
+func ServeDefaults(environ func(string) string) (Serve, error) {
+	s := Serve{
+		Data:      firstOf(environ("GREENGATE_DATA"), defaultDataDir),
+		Listen:    firstOf(environ("GREENGATE_LISTEN"), DefaultListen),
+		Region:    firstOf(environ("GREENGATE_REGION"), DefaultRegion),
+		AccountID: firstOf(environ("GREENGATE_ACCOUNT_ID"), "000000000000"),
+		Minute:    time.Minute,
+		Compat:    environ("GREENGATE_COMPAT"),
+	}
+	var errs []error
+	if v := environ("GREENGATE_MINUTE"); v != "" {
+		minute, err := time.ParseDuration(v)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("GREENGATE_MINUTE: %q is not a duration; write for example 1s", v))
+		}
+		s.Minute = minute
+	}
+	if v := environ("GREENGATE_EPHEMERAL"); v != "" {
+		ephemeral, err := strconv.ParseBool(v)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("GREENGATE_EPHEMERAL: %q is not true or false", v))
+		}
+		s.Ephemeral = ephemeral
+	}
+	return s, errors.Join(errs...)
+}
+
+// Validate returns the settings with an absolute data folder, or every fault of them at once.
+func (s Serve) Validate() (Serve, error) {
+	var errs []error
+	dir, err := DataDir(s.Data, func(string) string { return "" })
+	if err != nil {
+		errs = append(errs, err)
+	}
+	s.Data = dir
+	if _, err := netip.ParseAddrPort(s.Listen); err != nil {
+		errs = append(errs, fmt.Errorf("listen: %q is not an address; write IP:PORT, for example %s", s.Listen, DefaultListen))
+	}
+	if s.Region == "" || strings.Trim(s.Region, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		errs = append(errs, fmt.Errorf("region: %q is not a region; write for example %s", s.Region, DefaultRegion))
+	}
+	if len(s.AccountID) != 12 || strings.Trim(s.AccountID, "0123456789") != "" {
+		errs = append(errs, fmt.Errorf("account id: %q must have 12 digits", s.AccountID))
+	}
+	if s.Minute < time.Millisecond || s.Minute > time.Minute {
+		errs = append(errs, fmt.Errorf("minute: %s is not between 1ms and 1m", s.Minute))
+	}
+	if s.Compat != "" && s.Compat != "aws" {
+		errs = append(errs, fmt.Errorf("compat: %q is unknown; the one there is, is \"aws\"", s.Compat))
+	}
+	return s, errors.Join(errs...)
+}
