@@ -9,6 +9,8 @@ func (d *Deployment) CanStop() error {
 		return Errorf(CodeAlreadyCompleted, "deployment %s has ended with status %s", d.ID, d.Status)
 	case d.Kind == KindRollback:
 		return Errorf(CodeConflict, "deployment %s is a rollback; stopping it would leave production unproven", d.ID)
+	case d.Cause == nil && (d.Phase == PhaseRetire || d.Phase == PhaseSettle):
+		return Errorf(CodeAlreadyCompleted, "deployment %s has passed the point of return: the old version is being stopped; deploy it again to go back", d.ID)
 	}
 	return nil
 }

@@ -1,9 +1,6 @@
 package deploy
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // Kind tells a deployment that somebody asked for from the record of a rollback.
 type Kind string
@@ -111,11 +108,12 @@ const (
 	WaitTermination = "TERMINATION_WAIT"
 )
 
-// BlueWay is what is known of the way back before the switch.
+// BlueWay is what is known of the way back: what was proven before the switch, and blue's health as
+// it was last asked for (again when the deployment turns around).
 type BlueWay struct {
 	Checked  bool   `json:"checked,omitempty"`
-	Healthy  bool   `json:"healthy,omitempty"`
-	Verified bool   `json:"verified,omitempty"` // healthy, and the smoke set passed on it
+	Healthy  bool   `json:"healthy,omitempty"`  // false also where it could not be told
+	Verified bool   `json:"verified,omitempty"` // before the switch: healthy, and the smoke set passed on it
 	Message  string `json:"message,omitempty"`
 }
 
@@ -170,22 +168,6 @@ func (l HookList) Smoke() bool {
 	return l == SmokeBefore || l == SmokeAfter || l == SmokeBake || l == SmokeRollback
 }
 
-// Clone returns a copy that shares no memory that Step alters.
-func (d Deployment) Clone() Deployment {
-	d.Lifecycle = slices.Clone(d.Lifecycle)
-	d.Verdicts = slices.Clone(d.Verdicts)
-	d.Open = slices.Clone(d.Open)
-	if d.Run != nil {
-		run := *d.Run
-		d.Run = &run
-	}
-	if d.Cause != nil {
-		cause := *d.Cause
-		d.Cause = &cause
-	}
-	return d
-}
-
 // HasBlue reports whether there is an original task set to go back to.
 func (d *Deployment) HasBlue() bool { return !d.Blue.IsZero() }
 
@@ -209,10 +191,36 @@ func (d *Deployment) Due() (time.Time, bool) {
 	return due, !due.IsZero()
 }
 
-// ProductionProven reports, for a deployment that did not succeed, whether production is proven to
-// be on the old version: it never moved, or it was moved back and the record says verified.
+// ProductionProven reports whether production is proven to be on the old version: for a deployment
+// that did not succeed, because it never moved; for the record of a rollback, because it ended
+// verified. Where production moved and was moved back, ask the record.
 func (d *Deployment) ProductionProven() bool {
+	if d.Kind == KindRollback {
+		return d.Phase == PhaseSucceeded && d.Rollback.Verified
+	}
 	return !d.Halted && !d.Moved
+}
+
+// Safe names the task set that must hold production traffic if everything stopped now. It knows
+// more than Phase.Safe: a rollback's record is never safe on green, and what ends well is.
+func (d *Deployment) Safe() Side {
+	switch {
+	case d.Kind == KindDeploy && d.Phase == PhaseSettle && d.Cause == nil:
+		return SideGreen
+	case d.Kind == KindDeploy && d.Phase.Safe() == SideGreen:
+		return SideGreen
+	case d.HasBlue():
+		return SideBlue
+	}
+	return SideNone
+}
+
+// testSide is what the test listener serves once it was pointed at s: nothing where there is none.
+func (d *Deployment) testSide(s Side) Side {
+	if !d.Plan.TestListener {
+		return SideNone
+	}
+	return s
 }
 
 // New describes a deployment to be created.

@@ -13,7 +13,11 @@
 //     are harmless.
 //  4. Deployment.Due says when the caller must send the next Tick. Every phase that is not
 //     terminal either has a deadline or waits for a named decision that has one.
-//  5. A terminal deployment has no open effects and ignores every event.
+//  5. Effects are carried out beside each other, but those that act on the same thing in the order of
+//     their sequence numbers, each after the one before it has ended or was cancelled and has let
+//     go: Routes (the listeners), Install and Retire of one task set, Hooks (a retry never runs
+//     beside the attempt that timed out). So nothing that was cancelled acts late.
+//  6. A terminal deployment has no open effects and ignores every event.
 //
 // Phases carry the names that the AWS wire uses for lifecycle events; the few between them are
 // named after the waits and the way back. One function handles one phase (phases.go, wayback.go).

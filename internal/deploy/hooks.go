@@ -67,7 +67,7 @@ func (m *machine) hookEvent() bool {
 // outcomeVerdict is the verdict that the effect's outcome brought; an outcome without one could not tell.
 func (m *machine) outcomeVerdict() Verdict {
 	if v := m.ev.Outcome.Verdict; v != nil {
-		return *v
+		return v.clone()
 	}
 	return Verdict{Status: VerdictError, Reason: orReason(m.ev.Outcome.Reason, ReasonInconclusive), Message: m.ev.Outcome.Message}
 }
@@ -128,16 +128,24 @@ func (m *machine) listDone(l HookList) {
 
 // rolledBack ends the verification of a rollback. Without a smoke set, blue's health is the proof.
 func (m *machine) rolledBack() {
-	m.d.Rollback.Verified = len(m.d.Plan.Smoke) > 0 || m.d.BlueWay.Healthy || !m.d.Moved
-	msg := "the smoke set passed on the old version"
-	if len(m.d.Plan.Smoke) == 0 {
-		msg = "there is no smoke set; the old version is healthy"
+	m.d.Rollback.Verified = true
+	switch {
+	case len(m.d.Plan.Smoke) > 0:
+		m.advance(ReasonVerified, "the smoke set passed on the old version")
+	case !m.d.Moved:
+		m.advance(ReasonVerified, "there is no smoke set; production never left the old version")
+	case m.d.BlueWay.Healthy:
+		m.advance(ReasonVerified, "there is no smoke set; the old version is healthy")
+	default:
+		m.d.Rollback.Verified = false
+		m.notVerified("there is no smoke set, and the old version is not known to be healthy")
 	}
-	if !m.d.Rollback.Verified {
-		msg = "there is no smoke set, and the old version is not known to be healthy"
-		m.d.Rollback.Message += "; not verified: " + msg
-	}
-	m.advance(ReasonVerified, msg)
+}
+
+// notVerified ends the verification of a rollback without proof.
+func (m *machine) notVerified(why string) {
+	m.d.Rollback.Message += "; not verified: " + why
+	m.advance(ReasonAdvanced, "the old version is not verified")
 }
 
 // listFailed goes on after a hook of a list did not pass.
@@ -147,8 +155,7 @@ func (m *machine) listFailed(l HookList, v Verdict) {
 		m.d.BlueWay.Message = verdictLine(v)
 		m.wayBackKnown()
 	case SmokeRollback:
-		m.d.Rollback.Message += "; not verified: " + verdictLine(v)
-		m.advance(ReasonAdvanced, "the old version is not verified")
+		m.notVerified(verdictLine(v))
 	default:
 		m.failed(failReason(l, v), verdictLine(v))
 	}

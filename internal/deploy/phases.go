@@ -171,7 +171,7 @@ func (m *machine) verified() (string, bool) {
 
 func (m *machine) onReadyWait() {
 	switch {
-	case m.ev.Kind == EventContinue && m.ev.Wait != WaitTermination:
+	case m.ev.Kind == EventContinue && (m.ev.Wait == "" || m.ev.Wait == WaitReady):
 		m.d.Status = StatusInProgress
 		m.advance(ReasonContinued, "continued by "+m.ev.By)
 	case m.expired():
@@ -224,7 +224,7 @@ func (m *machine) onAllowTraffic() {
 // shifted books confirmed weights and says when the next step is due.
 func (m *machine) shifted() {
 	if m.d.Kind == KindRollback {
-		m.d.Weights, m.d.TestSide = Weights{Blue: 100}, SideBlue
+		m.d.Weights, m.d.TestSide = Weights{Blue: 100}, m.d.testSide(SideBlue)
 		m.record(RecordWeights, ReasonRolledBack, m.weightsLine())
 		m.advance(ReasonAdvanced, "production is on the old version")
 		return

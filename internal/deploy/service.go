@@ -135,6 +135,9 @@ func (v *validator) positive(field string, n, least, most int) {
 	}
 }
 
+// between is false also for what is not a number, which YAML can write and JSON cannot store.
+func between(x, least, most float64) bool { return x >= least && x <= most }
+
 func (v *validator) duration(field string, d, most time.Duration) {
 	if d < 0 || d > most {
 		v.add(field, "is %s; it must be between 0s and %s", d, most)
@@ -172,8 +175,8 @@ func (v *validator) workload(prefix string, w Workload) {
 	if w.Network != "" && w.Network != "host" && w.Network != "namespace" {
 		v.add(prefix+"network", "%q is unknown; it is \"host\" or \"namespace\"", w.Network)
 	}
-	if w.CPU < 0 || w.MemoryBytes < 0 || w.PIDs < 0 {
-		v.add(prefix+"limits", "must not be negative")
+	if !between(w.CPU, 0, 4096) || w.MemoryBytes < 0 || w.PIDs < 0 {
+		v.add(prefix+"limits", "must not be negative, and cpu at most 4096 cores")
 	}
 	v.duration(prefix+"grace", w.Grace, time.Hour)
 	if h := w.Health; h != nil {
@@ -231,7 +234,7 @@ func (v *validator) policies(s Service) {
 	v.duration("drain", s.Drain, 24*time.Hour)
 	v.duration("unhealthy_grace", s.UnhealthyGrace, time.Hour)
 	v.duration("install_limit", s.InstallLimit, 24*time.Hour)
-	if s.MaxErrorRate < 0 || s.MaxErrorRate > 1 {
+	if !between(s.MaxErrorRate, 0, 1) {
 		v.add("max_error_rate", "is %v; it is a share between 0 and 1", s.MaxErrorRate)
 	}
 }

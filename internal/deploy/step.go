@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -16,14 +17,15 @@ type Output struct {
 }
 
 // Step returns what follows when ev happens to d. It never fails: an event that means nothing in
-// this phase changes nothing but the revision number.
+// this phase changes nothing but the revision number and the time of the update.
 func Step(d Deployment, ev Event) Output {
 	if d.Phase.Terminal() {
 		return Output{Deployment: d}
 	}
 	m := &machine{d: d.Clone(), ev: ev}
+	m.ev.At = ev.At.Round(0).UTC() // as it will be read back from a store
 	m.d.Revno++
-	m.d.UpdatedAt = ev.At
+	m.d.UpdatedAt = m.ev.At
 	m.handle()
 	return Output{Deployment: m.d, Effects: m.effects, Records: m.records, Spawn: m.spawn}
 }
@@ -43,7 +45,14 @@ func (m *machine) handle() {
 		if m.closed = m.close(m.ev.Seq); m.closed == nil {
 			return // late, doubled or cancelled
 		}
+		if m.ev.Outcome == nil { // an end without an outcome could not be told
+			m.ev.Outcome = &Outcome{Reason: ReasonInternal, Message: "the effect ended without an outcome"}
+		}
 		if m.closed.Kind == EffectCancel && m.d.Phase != PhaseSettle {
+			return
+		}
+		if m.closed.Kind == EffectWatch {
+			m.watchEnded()
 			return
 		}
 	}
@@ -84,6 +93,18 @@ func (m *machine) interrupted() bool {
 	return true
 }
 
+// watchEnded handles a watch that ended though nobody cancelled it. What is not watched any more is
+// not known to be well, so an error turns the deployment around (as CodeDeploy does when it cannot
+// poll alarms).
+func (m *machine) watchEnded() {
+	out := m.ev.Outcome
+	if out.OK || !m.forward() {
+		m.note(out.Reason, "a watch has ended: %s", out.Message)
+		return
+	}
+	m.failed(orReason(out.Reason, ReasonInconclusive), "watching cannot go on: "+out.Message)
+}
+
 func alarmMessage(names []string) string {
 	msg := "alarms in ALARM:"
 	for _, n := range names {
@@ -113,15 +134,20 @@ func (m *machine) ended(k EffectKind) bool {
 	return m.closed != nil && m.closed.Kind == k
 }
 
-// ref gives an effect a task set of its own, so that no value shares memory with the deployment.
+// isOpen reports whether an effect of this kind is open.
+func (m *machine) isOpen(k EffectKind) bool {
+	return slices.ContainsFunc(m.d.Open, func(e Effect) bool { return e.Kind == k })
+}
+
+// ref gives an effect a task set; emit copies it.
 func ref(ts TaskSet) *TaskSet { return &ts }
 
 // emit opens an effect and returns its sequence number.
 func (m *machine) emit(e Effect) int64 {
 	e.Deployment, e.Seq = m.d.ID, m.d.NextSeq
 	m.d.NextSeq++
-	m.d.Open = append(m.d.Open, e)
-	m.effects = append(m.effects, e)
+	m.d.Open = append(m.d.Open, e.clone())
+	m.effects = append(m.effects, e.clone())
 	return e.Seq
 }
 
@@ -129,7 +155,7 @@ func (m *machine) emit(e Effect) int64 {
 func (m *machine) close(seq int64) *Effect {
 	for i, e := range m.d.Open {
 		if e.Seq == seq {
-			m.d.Open = append(m.d.Open[:i], m.d.Open[i+1:]...)
+			m.d.Open = slices.Delete(m.d.Open, i, i+1)
 			return &e
 		}
 	}

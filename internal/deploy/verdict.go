@@ -12,6 +12,9 @@ const (
 	VerdictError VerdictStatus = "error"
 )
 
+// CheckSkipped is the status of a check that was not made. It is no verdict.
+const CheckSkipped VerdictStatus = "skipped"
+
 // Verdict is the outcome of one attempt of one hook, with its evidence.
 type Verdict struct {
 	Hook    string        `json:"hook"`

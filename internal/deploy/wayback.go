@@ -47,7 +47,7 @@ func (m *machine) wayBackKnown() {
 		m.advance(ReasonVerified, "the way back is verified")
 		return
 	}
-	msg := "no verified way back: blue is not healthy"
+	msg := "no verified way back: blue is not known to be healthy"
 	if m.d.BlueWay.Healthy {
 		msg = "no verified way back: the smoke set does not pass on blue"
 	}
@@ -126,14 +126,19 @@ func (m *machine) onInspect() {
 			return
 		}
 		m.cancelInspect()
+		m.d.BlueWay.Healthy, m.d.BlueWay.Message = false, "blue's health could not be told after the switch"
 		m.advance(ReasonAdvanced, "blue's health cannot be told now; it was healthy before the switch")
 	}
 }
 
-// halt leaves production as it is and says so: there is no side known to be better.
+// halt leaves production as it is and says so: there is no side known to be better. Production that
+// never left blue is where it should be; then only the record of the rollback is left to try again.
 func (m *machine) halt(r Reason, msg string) {
-	m.d.Halted = m.d.Moved // production that never left blue is where it should be
+	m.d.Halted = m.d.Moved
 	m.d.Rollback.Message = fmt.Sprintf("halted with %s: %s", m.weightsLine(), msg)
+	if !m.d.Halted {
+		m.d.Rollback.Message = "production never left blue: " + msg
+	}
 	m.cancelAll()
 	m.note(r, "%s", m.d.Rollback.Message)
 	m.finish()
@@ -149,7 +154,7 @@ func (m *machine) enterRollback() {
 func (m *machine) onRollback() {
 	switch {
 	case m.ended(EffectRoute) && m.ev.Outcome.OK:
-		m.d.Weights, m.d.TestSide, m.d.BackConfirmed = Weights{Blue: 100}, SideBlue, m.ev.At
+		m.d.Weights, m.d.TestSide, m.d.BackConfirmed = Weights{Blue: 100}, m.d.testSide(SideBlue), m.ev.At
 		m.record(RecordWeights, ReasonRolledBack, m.weightsLine())
 		m.finish()
 	case m.ended(EffectRoute):
@@ -176,7 +181,8 @@ func (m *machine) onDiscard() {
 	case m.ended(EffectRetire) && m.ev.Outcome.OK:
 		m.finish()
 	case m.ended(EffectRoute), m.ended(EffectRetire), m.expired():
-		m.d.Halted = m.d.Weights.Green > 0
+		// Without a confirmed route green may serve whatever was last asked for.
+		m.d.Halted = m.d.Moved && !m.ended(EffectRetire) && !m.isOpen(EffectRetire)
 		m.note(ReasonRetirementUnconfirmed, "green is not confirmed to be gone")
 		m.cancelAll()
 		m.finish()
@@ -245,6 +251,7 @@ func (m *machine) rollbackRecord() Deployment {
 		Plan: plan, Blue: m.d.Blue, Green: m.d.Green, TestSide: m.d.TestSide,
 	})
 	rec.Kind = KindRollback
+	rec = rec.Clone() // it lives on beside this one
 	rec.Weights, rec.Moved, rec.BlueWay = m.d.Weights, m.d.Moved, m.d.BlueWay
 	rec.Rollback = RollbackInfo{
 		TriggeringID: m.d.ID,
