@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"syscall"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -28,11 +29,12 @@ func primary(code int) int { return code & 0xff }
 // explain puts what an operator can mend in front of what SQLite said.
 func (db *DB) explain(err error) error {
 	var se *sqlite.Error
-	if !errors.As(err, &se) {
-		return err
+	full := errors.Is(err, syscall.ENOSPC)
+	if errors.As(err, &se) {
+		// Writing reports a full disk as FULL, growing the shared memory file as IOERR_SHMSIZE.
+		full = full || primary(se.Code()) == sqlite3.SQLITE_FULL || se.Code() == sqlite3.SQLITE_IOERR_SHMSIZE
 	}
-	// Writing reports a full disk as FULL, growing the shared memory file as IOERR_SHMSIZE.
-	if primary(se.Code()) == sqlite3.SQLITE_FULL || se.Code() == sqlite3.SQLITE_IOERR_SHMSIZE {
+	if full {
 		return fmt.Errorf("%w: free space on the volume of %s, nothing of this write was stored: %w", ErrDiskFull, db.path, err)
 	}
 	return err

@@ -25,7 +25,7 @@ func lockFolder(path string) (*os.File, error) {
 }
 
 func takeLock(f *os.File) error {
-	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) //nolint:gosec // a descriptor fits an int
+	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return fmt.Errorf("%w: %s is held by %s; stop that process or use another data folder", ErrInUse, f.Name(), holder(f))
 	}

@@ -58,7 +58,7 @@ func Open(ctx context.Context, cfg Config) (_ *DB, err error) {
 	db := &DB{path: filepath.Join(dir, fileName), changed: newBroadcast()}
 	db.closeFunc = sync.OnceValue(db.release)
 	if db.lock, err = lockFolder(filepath.Join(dir, lockName)); err != nil {
-		return nil, err
+		return nil, db.explain(err)
 	}
 	defer func() {
 		if err != nil {

@@ -23,20 +23,23 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-func open(t testing.TB, dir string) *store.DB {
-	t.Helper()
-	db, err := store.Open(t.Context(), store.Config{Dir: dir})
+func open(tb testing.TB, dir string) *store.DB {
+	tb.Helper()
+	db, err := store.Open(tb.Context(), store.Config{Dir: dir})
 	if err != nil {
-		t.Fatalf("open: %v", err)
+		tb.Fatalf("open: %v", err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := db.Close(); err != nil {
-			t.Errorf("close: %v", err)
+			tb.Errorf("close: %v", err)
 		}
 	})
 	return db
 }
 
 func TestConformance(t *testing.T) {
-	storetest.Exercise(t, func(t *testing.T) engine.Store { return open(t, t.TempDir()) })
+	storetest.Exercise(t, func(t *testing.T) engine.Store {
+		t.Helper()
+		return open(t, t.TempDir())
+	})
 }

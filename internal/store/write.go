@@ -131,11 +131,10 @@ func (t tx) rollback(ctx context.Context) error {
 
 // exec runs a statement and returns how many rows it changed.
 func (t tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
-	s, err := t.prepared(ctx, query)
-	if err != nil {
+	if err := t.prepare(ctx, query); err != nil {
 		return 0, err
 	}
-	res, err := s.ExecContext(ctx, args...)
+	res, err := t.w.stmts[query].ExecContext(ctx, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -144,26 +143,26 @@ func (t tx) exec(ctx context.Context, query string, args ...any) (int64, error) 
 
 // query scans the one row of a query; it returns false where there is none.
 func (t tx) query(ctx context.Context, query string, args []any, dest ...any) (bool, error) {
-	s, err := t.prepared(ctx, query)
-	if err != nil {
+	if err := t.prepare(ctx, query); err != nil {
 		return false, err
 	}
-	err = s.QueryRowContext(ctx, args...).Scan(dest...)
+	err := t.w.stmts[query].QueryRowContext(ctx, args...).Scan(dest...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-// prepared keeps every statement of the writer; they are few and constant.
-func (t tx) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
-	if s, ok := t.w.stmts[query]; ok {
-		return s, nil
+// prepare makes sure that the statement is among those that the writer keeps; they are few and
+// constant.
+func (t tx) prepare(ctx context.Context, query string) error {
+	if _, ok := t.w.stmts[query]; ok {
+		return nil
 	}
-	s, err := t.w.conn.PrepareContext(ctx, query)
+	s, err := t.w.conn.PrepareContext(ctx, query) //nolint:sqlclosecheck // kept until writer.close
 	if err != nil {
-		return nil, fmt.Errorf("prepare statement: %w", err)
+		return fmt.Errorf("prepare statement: %w", err)
 	}
 	t.w.stmts[query] = s
-	return s, nil
+	return nil
 }

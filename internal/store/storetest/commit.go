@@ -2,17 +2,16 @@ package storetest
 
 import (
 	"errors"
-	"testing"
 
 	"greengate/internal/deploy"
-	"greengate/internal/engine"
 )
 
 func records() []deploy.Record {
 	return []deploy.Record{{At: Start(), Kind: deploy.RecordPhase, Phase: deploy.PhaseInstall, Reason: deploy.ReasonAdvanced}}
 }
 
-func testCommitGuard(t *testing.T, s engine.Store) {
+func testCommitGuard(s suite) {
+	t := s.t
 	d := New("d-1", "g")
 	mustCreate(t, s, d)
 	one := Next(d, deploy.PhaseInstall)
@@ -37,7 +36,8 @@ func testCommitGuard(t *testing.T, s engine.Store) {
 	mustCommit(t, s, deploy.Commit{Deployment: Next(one, deploy.PhaseAfterInstall)})
 }
 
-func testConsume(t *testing.T, s engine.Store) {
+func testConsume(s suite) {
+	t := s.t
 	d := New("d-1", "g")
 	mustCreate(t, s, d)
 	mustAppend(t, s, "d-1", "", "second")
@@ -52,7 +52,8 @@ func testConsume(t *testing.T, s engine.Store) {
 	wantActive(t, s, "d-1")
 }
 
-func testConsumeMissing(t *testing.T, s engine.Store) {
+func testConsumeMissing(s suite) {
+	t := s.t
 	d := New("d-1", "g")
 	mustCreate(t, s, d)
 	mustCreate(t, s, New("d-2", "h"))
@@ -77,7 +78,8 @@ func testConsumeMissing(t *testing.T, s engine.Store) {
 	wantActive(t, s, "d-1", "d-2")
 }
 
-func testTerminal(t *testing.T, s engine.Store) {
+func testTerminal(s suite) {
+	t := s.t
 	for i, p := range []deploy.Phase{deploy.PhaseSucceeded, deploy.PhaseFailed, deploy.PhaseStopped} {
 		id := "d-" + string(p)
 		d := New(id, "g") // of the same group each time: the one before has ended
@@ -103,7 +105,8 @@ func testTerminal(t *testing.T, s engine.Store) {
 	}
 }
 
-func testSpawn(t *testing.T, s engine.Store) {
+func testSpawn(s suite) {
+	t := s.t
 	d := New("d-1", "g")
 	mustCreate(t, s, d)
 	mustCreate(t, s, New("d-9", "h"))
@@ -129,7 +132,8 @@ func testSpawn(t *testing.T, s engine.Store) {
 	wantActive(t, s, "d-1-back", "d-9", "d-3")
 }
 
-func testSpawnAtomic(t *testing.T, s engine.Store) {
+func testSpawnAtomic(s suite) {
+	t := s.t
 	d := New("d-1", "g")
 	mustCreate(t, s, d)
 	mustCreate(t, s, New("d-9", "h"))

@@ -27,7 +27,8 @@ func together(t *testing.T, n int, fn func(i int) error) {
 	}
 }
 
-func testConcurrentCreate(t *testing.T, s engine.Store) {
+func testConcurrentCreate(s suite) {
+	t := s.t
 	const contenders = 16
 	var won, refused atomic.Int32
 	var winner atomic.Value
@@ -58,7 +59,8 @@ func testConcurrentCreate(t *testing.T, s engine.Store) {
 }
 
 // Of everything that happens at once each event is added once, and consumed by one commit.
-func testConcurrentCommit(t *testing.T, s engine.Store) {
+func testConcurrentCommit(s suite) {
+	t := s.t
 	const deployments, keys, appenders, committers = 4, 25, 3, 3
 	var ids []string
 	for i := range deployments {

@@ -2,13 +2,12 @@ package storetest
 
 import (
 	"slices"
-	"testing"
 
 	"greengate/internal/deploy"
-	"greengate/internal/engine"
 )
 
-func testCreate(t *testing.T, s engine.Store) {
+func testCreate(s suite) {
+	t := s.t
 	wantActive(t, s)
 	d := New("d-1", "blue-green")
 	first := Event("begin")
@@ -27,7 +26,8 @@ func testCreate(t *testing.T, s engine.Store) {
 	wantActive(t, s, "d-1")
 }
 
-func testActiveRefusal(t *testing.T, s engine.Store) {
+func testActiveRefusal(s suite) {
+	t := s.t
 	mustCreate(t, s, New("d-1", "g"))
 	err := s.Create(t.Context(), New("d-2", "g"), Event("begin"))
 	// The wire's clients look for the id in single quotes.
@@ -45,7 +45,8 @@ func testActiveRefusal(t *testing.T, s engine.Store) {
 	wantInbox(t, s, "d-1", "first of d-1")
 }
 
-func testKnownID(t *testing.T, s engine.Store) {
+func testKnownID(s suite) {
+	t := s.t
 	d := New("d-1", "g")
 	mustCreate(t, s, d)
 	if err := s.Create(t.Context(), New("d-1", "another group"), Event("second")); err == nil {
@@ -65,7 +66,8 @@ func scribble(d *deploy.Deployment) {
 	d.Run.Attempt, d.Cause.Message = 99, "altered"
 }
 
-func testCopies(t *testing.T, s engine.Store) {
+func testCopies(s suite) {
+	t := s.t
 	ev, in := Event("begin"), New("d-1", "g")
 	if err := s.Create(t.Context(), in, ev); err != nil {
 		t.Fatalf("create: %v", err)
@@ -91,7 +93,8 @@ func testCopies(t *testing.T, s engine.Store) {
 	wantSame(t, "spawned state after the caller altered it", mustLoad(t, s, "d-2").Deployment, New("d-2", "g"))
 }
 
-func testUnknown(t *testing.T, s engine.Store) {
+func testUnknown(s suite) {
+	t := s.t
 	mustCreate(t, s, New("d-1", "g"))
 	wantMissing(t.Context(), t, s, "d-0")
 	err := s.Commit(t.Context(), deploy.Commit{Deployment: Next(New("d-0", "h"), deploy.PhaseInstall)})
@@ -100,7 +103,8 @@ func testUnknown(t *testing.T, s engine.Store) {
 	wantActive(t, s, "d-1")
 }
 
-func testOrder(t *testing.T, s engine.Store) {
+func testOrder(s suite) {
+	t := s.t
 	d := New("d-1", "g")
 	mustCreate(t, s, d)
 	want := []string{"first of d-1"}
@@ -122,7 +126,8 @@ func testOrder(t *testing.T, s engine.Store) {
 	}
 }
 
-func testDedupe(t *testing.T, s engine.Store) {
+func testDedupe(s suite) {
+	t := s.t
 	d := New("d-1", "g")
 	mustCreate(t, s, d)
 	mustCreate(t, s, New("d-2", "h"))

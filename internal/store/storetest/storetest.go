@@ -20,7 +20,7 @@ func Exercise(t *testing.T, open func(t *testing.T) engine.Store) {
 	t.Helper()
 	for _, c := range []struct {
 		name string
-		test func(t *testing.T, s engine.Store)
+		test func(s suite)
 	}{
 		{"create", testCreate},
 		{"create refuses an active group", testActiveRefusal},
@@ -38,8 +38,14 @@ func Exercise(t *testing.T, open func(t *testing.T) engine.Store) {
 		{"concurrent create", testConcurrentCreate},
 		{"concurrent append and commit", testConcurrentCommit},
 	} {
-		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })
+		t.Run(c.name, func(t *testing.T) { c.test(suite{Store: open(t), t: t}) })
 	}
+}
+
+// suite is what one test of the suite works with.
+type suite struct {
+	engine.Store
+	t *testing.T
 }
 
 // Start is the time at which the deployments of New were created.
