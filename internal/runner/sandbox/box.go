@@ -159,6 +159,9 @@ func (b *box) handOver(ctx context.Context) bool {
 		return true
 	default:
 	}
+	if b.served == 0 && !b.adopted {
+		b.drainInit(ctx)
+	}
 	payload := inv.rec.Invocation.Payload
 	b.markHanded(inv)
 	b.m.cfg.Fault("handing")

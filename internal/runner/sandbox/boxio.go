@@ -182,6 +182,17 @@ func (b *box) drain(ctx context.Context, id string) {
 	b.stream.flush()
 }
 
+// drainInit takes over what the initialization printed, so that it stands before START. Only our own bootstraps mark its
+// end; what others have not written by now follows START.
+func (b *box) drainInit(ctx context.Context) {
+	end := time.Now().Add(b.m.cfg.Quiet)
+	for b.pollOutput(); b.rec.Marks && !b.out.marked(initMark) && time.Now().Before(end); b.pollOutput() {
+		if pause(ctx, time.Millisecond) != nil {
+			return
+		}
+	}
+}
+
 // behind grants more time, up to five times the limit, while a program that has ended, or that marks its end, still has output to be read.
 func (b *box) behind(grew bool, now, end time.Time) bool {
 	return grew && (b.ended || b.rec.Marks) && now.Before(end.Add(4*b.m.cfg.DrainLimit))

@@ -134,10 +134,15 @@ func (j journal) invocationPath(id string) string {
 }
 func (j journal) boxPath(id string) string { return filepath.Join(j.dir, "sandboxes", id+".json") }
 
+// prepare makes the folders and removes temporary files of a writer that was killed.
 func (j journal) prepare() error {
 	for _, sub := range []string{"invocations", "sandboxes", "output", "scratch", "runtime", "logs"} {
 		if err := os.MkdirAll(filepath.Join(j.dir, sub), 0o700); err != nil {
 			return fmt.Errorf("make folder: %w", err)
+		}
+		unfinished, _ := filepath.Glob(filepath.Join(globQuote(j.dir), sub, ".tmp-*")) // the pattern is well-formed
+		for _, f := range unfinished {
+			_ = os.Remove(f) // of no use to anybody; tried again next time
 		}
 	}
 	return nil
@@ -190,7 +195,7 @@ func (j journal) loadBox(id string) (boxRecord, error) {
 	return decodeBox(id, data)
 }
 
-// ids lists the records of one folder; temporary files of a writer that was killed are removed.
+// ids lists the records of one folder.
 func (j journal) ids(sub string) ([]string, error) {
 	dir := filepath.Join(j.dir, sub)
 	entries, err := os.ReadDir(dir)
@@ -199,10 +204,6 @@ func (j journal) ids(sub string) ([]string, error) {
 	}
 	var out []string
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), ".tmp-") {
-			_ = os.Remove(filepath.Join(dir, e.Name()))
-			continue
-		}
 		if id, ok := strings.CutSuffix(e.Name(), ".json"); ok {
 			out = append(out, id)
 		}

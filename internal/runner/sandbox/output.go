@@ -21,6 +21,9 @@ const (
 // the handler printed is before it, so the log is complete once both were read.
 const endMark = "\x1egreengate:end "
 
+// initMark stands in place of a request id in the mark that ends the output of the initialization; no id starts so.
+const initMark = "-"
+
 // outputLine is one line of a sandbox's output.
 type outputLine struct {
 	Time   time.Time

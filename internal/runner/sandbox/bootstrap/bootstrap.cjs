@@ -19,6 +19,7 @@ const patience = 60_000; // ms for which a server that is away is tried again
 const mark = '\x1egreengate:end '; // the server takes it as: all that this invocation printed has been read
 
 let current = ''; // request id
+const init = '-'; // in place of a request id in the mark that ends the output of the initialization
 let settle = null; // ends the invocation under way: (error, value) => void
 let whenEmpty = null; // what to do when the event loop has nothing left
 let initialized = false;
@@ -83,8 +84,8 @@ function flushed(stream) {
 
 async function finishOutput() {
   await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
-  writeAll(1, `${mark}${current}\n`);
-  writeAll(2, `${mark}${current}\n`);
+  writeAll(1, `${mark}${current || init}\n`);
+  writeAll(2, `${mark}${current || init}\n`);
 }
 
 function patchConsole() {
@@ -258,6 +259,7 @@ async function main() {
     process.exit(1);
   }
   initialized = true;
+  await finishOutput();
   for (;;) {
     const res = await call('GET', 'invocation/next');
     if (res.status >= 300) {

@@ -99,6 +99,7 @@ class Context:
 
 
 current = {"id": ""}
+INIT = "-"  # in place of a request id in the mark that ends the output of the initialization
 
 
 class RequestFilter(logging.Filter):
@@ -186,7 +187,7 @@ def finish_output():
             pass
     for fd in (1, 2):
         try:
-            os.write(fd, (MARK + current["id"] + "\n").encode())
+            os.write(fd, (MARK + (current["id"] or INIT) + "\n").encode())
         except OSError:
             pass
 
@@ -249,6 +250,7 @@ def main():
     if error:
         report("init/error", error)
         sys.exit(1)
+    finish_output()
     while True:
         try:
             headers, event = call("GET", "invocation/next")

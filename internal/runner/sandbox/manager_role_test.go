@@ -1,0 +1,3 @@
+package sandbox
+
+func managerMain([]string) error { return nil }
