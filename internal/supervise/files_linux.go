@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -86,4 +87,41 @@ func syncDir(dir string) error {
 		return fmt.Errorf("sync folder: %w", err)
 	}
 	return nil
+}
+
+// markLocked has the record written soon, by writeRecords: the disk must not slow a restart down. Nothing is lost by
+// that, since who runs is known from the role's lock, which is taken before the fork.
+func (s *Supervisor) markLocked(r *role) {
+	r.changed = true
+	select {
+	case s.dirty <- struct{}{}:
+	default:
+	}
+}
+
+func (s *Supervisor) writeRecords(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.dirty:
+			s.flushRecords()
+		}
+	}
+}
+
+func (s *Supervisor) flushRecords() {
+	for _, name := range s.order {
+		s.mu.Lock()
+		r := s.roles[name]
+		changed, st := r.changed, s.statusOfLocked(r)
+		r.changed = false
+		s.mu.Unlock()
+		if !changed {
+			continue
+		}
+		if err := writeRecord(s.path("roles"), st); err != nil {
+			s.log.Warn("record of a role is out of date", "role", name, "err", err)
+		}
+	}
 }

@@ -390,7 +390,8 @@ func awaitLock(ctx context.Context, fd int, wait time.Duration) (bool, error) {
 	}
 }
 
-// Close ends the handing-over to later supervisors and lets go of the role's lock and of the copies held for it. The
+// Close ends the handing-over to later supervisors and lets go of the copies held for it and of a lock that Claim took.
+// A lock that came from the supervisor stays until the process ends, so that no second one can start before. The
 // listeners and files stay open: they are the caller's. A role need not call it: the end of the process does the same.
 func (h *Handover) Close() error {
 	if h.giver != nil {
@@ -402,7 +403,7 @@ func (h *Handover) Close() error {
 		closeAll(fd)
 		delete(h.held, name)
 	}
-	if h.lock >= 0 {
+	if h.lock >= 0 && h.run == "" {
 		closeAll(h.lock)
 		h.lock = -1
 	}

@@ -67,7 +67,7 @@ func playServe() int {
 	}
 	go func() {
 		<-s.Ready()
-		fmt.Println("ready")
+		fmt.Fprintln(os.Stdout, "ready")
 	}()
 	if err := s.Run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -94,8 +94,8 @@ func note(line string) {
 }
 
 func playRole() int {
-	how := os.Getenv(envHow) //nolint:forbidigo // as above
-	h, err := Receive(os.Getenv, os.Unsetenv)
+	how := os.Getenv(envHow)                  //nolint:forbidigo // as above
+	h, err := Receive(os.Getenv, os.Unsetenv) //nolint:forbidigo // as above
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -124,7 +124,7 @@ func playRole() int {
 	if how != "deaf" {
 		signal.Notify(ends, syscall.SIGTERM)
 	}
-	fmt.Println("serving")
+	fmt.Fprintln(os.Stdout, "serving")
 	if how != "slow" {
 		if err := h.Ready(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -251,7 +251,7 @@ func testRole(t *testing.T, name, how string) Role {
 // shortDir is a folder whose path leaves room for a socket's name.
 func shortDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "gg")
+	dir, err := os.MkdirTemp("", "gg") //nolint:usetesting // its path would be too long
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +280,8 @@ func run(t *testing.T, cfg Config) (*Supervisor, func() error) {
 	if err != nil {
 		t.Fatalf("New: %v", err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
+	// The test's own context ends before the cleanup, and the survivors would be left.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
 	ended := false
@@ -289,6 +290,7 @@ func run(t *testing.T, cfg Config) (*Supervisor, func() error) {
 		cancel()
 		return <-done
 	}
+	t.Cleanup(func() { endRoles(t, cfg) })
 	t.Cleanup(func() {
 		if !ended {
 			s.StopAll()
@@ -393,8 +395,17 @@ func kill(t *testing.T, pid int) {
 	}
 }
 
-// serve starts a supervisor as a process of its own and waits until it is ready.
-func serve(t *testing.T, cfg Config, how string) *exec.Cmd {
+// startServe starts a supervisor as a process of its own.
+func startServe(t *testing.T, cfg Config) *exec.Cmd {
+	t.Helper()
+	cmd := serveCommand(t, cfg, "")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd
+}
+
+func serveCommand(t *testing.T, cfg Config, how string) *exec.Cmd {
 	t.Helper()
 	cfg.Logger = nil
 	b, err := json.Marshal(cfg)
@@ -404,6 +415,33 @@ func serve(t *testing.T, cfg Config, how string) *exec.Cmd {
 	cmd := exec.Command(cfg.Roles[0].Path)
 	cmd.Env = []string{noRaceSleep, envPlay + "=serve", envHow + "=" + how, envConfig + "=" + string(b)}
 	cmd.Stderr = t.Output()
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+		endRoles(t, cfg)
+	})
+	return cmd
+}
+
+// endRoles makes sure that a test that failed half-way leaves no role running.
+func endRoles(t *testing.T, cfg Config) {
+	t.Helper()
+	for _, r := range cfg.Roles {
+		fd, err := openLock(filepath.Join(cfg.Dir, "run", r.Name+".lock"))
+		if err != nil {
+			continue
+		}
+		if id := readHolder(fd); id.Supervised && id.alive() {
+			syscall.Kill(id.PID, syscall.SIGKILL)
+		}
+		closeAll(fd)
+	}
+}
+
+// serve starts a supervisor as a process of its own and waits until it is ready.
+func serve(t *testing.T, cfg Config, how string) *exec.Cmd {
+	t.Helper()
+	cmd := serveCommand(t, cfg, how)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -411,10 +449,6 @@ func serve(t *testing.T, cfg Config, how string) *exec.Cmd {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if line != "ready\n" {
 		t.Fatalf("serve said %q, %v", line, err)

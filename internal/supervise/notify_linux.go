@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -91,4 +92,89 @@ func (in *inbox) drain() {
 func (in *inbox) close() {
 	_ = in.file.Close()
 	_ = os.Remove(in.path)
+}
+
+// handle takes one notify datagram. Only the main process of a role is heard: a task of the runner, say, is not.
+func (s *Supervisor) handle(pid int, m message, fds []int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var r *role
+	for _, other := range s.roles {
+		if other.proc != nil && other.proc.id.PID == pid {
+			r = other
+		}
+	}
+	if r == nil || s.closed {
+		closeAll(fds...)
+		s.log.Warn("notify datagram of a stranger ignored", "pid", pid)
+		return
+	}
+	switch {
+	case m.Store:
+		s.storeLocked(r, m.Name, fds)
+	case m.Remove:
+		closeAll(fds...)
+		s.removeLocked(r, m.Name)
+	default:
+		// A barrier (BARRIER=1) ends here too: its descriptor is closed once all before it is done.
+		closeAll(fds...)
+	}
+	if m.HasText {
+		r.status.Text = m.Status
+		s.markLocked(r)
+	}
+	if m.Ready {
+		s.readyLocked(r)
+	}
+	if m.Down {
+		s.StopAll()
+	}
+}
+
+func (s *Supervisor) storeLocked(r *role, name string, fds []int) {
+	if name == "" {
+		name = "stored" // sd_notify(3)
+	}
+	for i, fd := range fds {
+		if i > 0 {
+			name = fmt.Sprintf("%s#%d", name, i+1)
+		}
+		old, again := r.sockets[name]
+		if again && old.fixed || !again && len(r.sockets) >= maxKept {
+			closeAll(fd)
+			s.log.Warn("socket of a role is not kept", "role", r.spec.Name, "socket", name, "kept", len(r.sockets))
+			continue
+		}
+		if again {
+			closeAll(old.fd)
+		}
+		r.sockets[name] = held{fd: fd, addr: addrOf(fd)}
+	}
+	s.markLocked(r)
+}
+
+func (s *Supervisor) removeLocked(r *role, name string) {
+	if h, ok := r.sockets[name]; ok && !h.fixed {
+		closeAll(h.fd)
+		delete(r.sockets, name)
+		s.markLocked(r)
+	}
+}
+
+func (s *Supervisor) readyLocked(r *role) {
+	if !r.readyAt.IsZero() || r.status.State == StateStopping {
+		return
+	}
+	r.readyAt = time.Now()
+	s.setLocked(r, StateReady)
+	s.log.Info("role is ready", "role", r.spec.Name, "pid", r.status.PID, "adopted", r.status.Adopted,
+		"took", r.readyAt.Sub(r.proc.started))
+	if r.wasReady {
+		return
+	}
+	r.wasReady = true
+	close(r.firstReady)
+	if s.pending--; s.pending == 0 {
+		close(s.ready)
+	}
 }

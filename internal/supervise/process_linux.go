@@ -128,14 +128,16 @@ func sealDescriptors() error {
 func spawn(spec Role, env []string, fds []int) (*process, error) {
 	files := make([]uintptr, len(fds))
 	for i, fd := range fds {
-		files[i] = uintptr(fd) //nolint:gosec // descriptors are not negative
+		files[i] = uintptr(fd)
 	}
 	pidfd := -1
-	pid, err := syscall.ForkExec(spec.Path, append([]string{spec.Path}, spec.Args...), &syscall.ProcAttr{
+	attr := &syscall.ProcAttr{
 		Dir: spec.WorkDir, Env: env, Files: files,
 		// A session of its own: the terminal's signals are for the supervisor alone.
 		Sys: &syscall.SysProcAttr{Setsid: true, PidFD: &pidfd},
-	})
+	}
+	args := append([]string{spec.Path}, spec.Args...)
+	pid, err := syscall.ForkExec(spec.Path, args, attr) //nolint:gosec // to run what the caller names is the task
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", spec.Path, err)
 	}

@@ -40,26 +40,31 @@ func (s *Supervisor) keep(ctx context.Context, r *role) {
 		s.set(r, StateStopped)
 		return
 	}
-	for {
-		p, err := s.present(ctx, r)
-		if errors.Is(err, errEnded) {
-			break
-		}
-		if err != nil {
-			if s.couldNotStart(r, err) {
-				break
-			}
-		} else if how := s.watch(r, p); how == left {
-			s.set(r, StateLeft)
-			return
-		} else if s.buried(r, p, how) {
-			break
-		}
+	for s.live(ctx, r) {
 		if !s.pause(r) {
 			break
 		}
 	}
-	s.set(r, StateStopped)
+	if s.statusOf(r).State != StateLeft {
+		s.set(r, StateStopped)
+	}
+}
+
+// live runs one process of the role to its end and tells whether another one is to follow.
+func (s *Supervisor) live(ctx context.Context, r *role) bool {
+	p, err := s.present(ctx, r)
+	if errors.Is(err, errEnded) {
+		return false
+	}
+	if err != nil {
+		return !s.couldNotStart(r, err)
+	}
+	how := s.watch(ctx, r, p)
+	if how == left {
+		s.set(r, StateLeft)
+		return false
+	}
+	return !s.buried(r, p, how)
 }
 
 // awaitOthers waits for the roles that this one comes after, unless it runs already.
@@ -107,7 +112,7 @@ func (s *Supervisor) start(ctx context.Context, r *role) (*process, error) {
 		closeAll(r.lock)
 		r.lock = -1
 	}()
-	if err := s.openMissing(r); err != nil {
+	if err := s.openMissing(ctx, r); err != nil {
 		return nil, err
 	}
 	log, start, err := openLog(s.logPath(r), s.cfg.LogLimit)
@@ -125,7 +130,7 @@ func (s *Supervisor) start(ctx context.Context, r *role) (*process, error) {
 	// The inbox waits for the lock as well, so the first words of the new process find it known.
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	fds := []int{int(null.Fd()), int(log.Fd()), int(log.Fd())} //nolint:gosec // descriptors fit
+	fds := []int{int(null.Fd()), int(log.Fd()), int(log.Fd())}
 	names := slices.Sorted(maps.Keys(r.sockets))
 	for _, name := range names {
 		fds = append(fds, r.sockets[name].fd)
@@ -146,7 +151,7 @@ func (s *Supervisor) start(ctx context.Context, r *role) (*process, error) {
 	r.status.PID, r.status.StartTicks, r.status.BootID, r.status.Adopted = p.id.PID, p.id.StartTicks, p.id.BootID, false
 	r.status.Text = ""
 	s.setLocked(r, StateStarting)
-	s.log.Info("role started", "role", r.spec.Name, "pid", p.id.PID, "sockets", len(names))
+	s.log.InfoContext(ctx, "role started", "role", r.spec.Name, "pid", p.id.PID, "sockets", len(names))
 	return p, nil
 }
 
@@ -197,7 +202,7 @@ func (s *Supervisor) environment(r *role, names []string) ([]string, error) {
 func (s *Supervisor) logPath(r *role) string { return s.path("logs", r.spec.Name+".log") }
 
 // watch waits until the process has ended, or is to be left alone.
-func (s *Supervisor) watch(r *role, p *process) fate {
+func (s *Supervisor) watch(ctx context.Context, r *role, p *process) fate {
 	var again <-chan time.Time
 	if r.lost {
 		t := time.NewTicker(fetchAgain)
@@ -215,7 +220,7 @@ func (s *Supervisor) watch(r *role, p *process) fate {
 			s.stop(r, p)
 			return renewed
 		case <-again:
-			if s.recover(r, p); !r.lost {
+			if s.recover(ctx, r, p); !r.lost {
 				again = nil
 			}
 		case <-r.leave:
@@ -263,8 +268,10 @@ func (s *Supervisor) buried(r *role, p *process, how fate) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	wasReady := !r.readyAt.IsZero()
-	r.status.Deaths++
-	if how == renewed || wasReady && time.Since(r.readyAt) >= s.cfg.Backoff.Healthy {
+	if how != ended {
+		r.status.Deaths++
+	}
+	if how == renewed || wasReady && how == died && time.Since(r.readyAt) >= s.cfg.Backoff.Healthy {
 		r.status.Deaths = 1
 	}
 	p.release()

@@ -20,16 +20,16 @@ type held struct {
 }
 
 // open makes the listening socket. The descriptor is close-on-exec and non-blocking.
-func (k Socket) open() (held, error) {
+func (k Socket) open(ctx context.Context) (held, error) {
 	if k.Network == "unix" {
-		fd, err := k.openUnix()
+		fd, err := k.openUnix(ctx)
 		if err != nil {
 			return held{}, fmt.Errorf("open socket %q: %w", k.Name, err)
 		}
 		return held{fd: fd, addr: &net.UnixAddr{Net: "unix", Name: k.Address}, fixed: true}, nil
 	}
 	var lc net.ListenConfig
-	l, err := lc.Listen(context.Background(), k.Network, k.Address)
+	l, err := lc.Listen(ctx, k.Network, k.Address)
 	if errors.Is(err, unix.EADDRINUSE) {
 		return held{}, fmt.Errorf("open socket %q: %s is in use: stop the program that listens there, or choose another address: %w",
 			k.Name, k.Address, err)
@@ -49,8 +49,8 @@ func (k Socket) open() (held, error) {
 	return held{fd: fd, addr: l.Addr(), fixed: true}, nil
 }
 
-func (k Socket) openUnix() (int, error) {
-	if err := clearStale(k.Address); err != nil {
+func (k Socket) openUnix(ctx context.Context) (int, error) {
+	if err := clearStale(ctx, k.Address); err != nil {
 		return -1, err
 	}
 	fd, err := bindUnix(k.Address, unix.SOCK_STREAM, k.Mode)
@@ -65,7 +65,7 @@ func (k Socket) openUnix() (int, error) {
 }
 
 // clearStale removes a unix socket on which nobody listens.
-func clearStale(path string) error {
+func clearStale(ctx context.Context, path string) error {
 	st, err := os.Lstat(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -76,7 +76,7 @@ func clearStale(path string) error {
 	if st.Mode().Type() != os.ModeSocket {
 		return fmt.Errorf("%s exists and is no socket: move it away", path)
 	}
-	c, err := DialUnix(context.Background(), path)
+	c, err := DialUnix(ctx, path)
 	if err == nil {
 		_ = c.Close()
 		return fmt.Errorf("%s is in use: stop the program that listens there, or choose another path: %w", path, unix.EADDRINUSE)

@@ -135,7 +135,7 @@ func (s *Supervisor) prepare() error {
 	}
 	for _, name := range s.order {
 		if r := s.roles[name]; !r.lost {
-			if err := s.openMissing(r); err != nil {
+			if err := s.openMissing(context.Background(), r); err != nil {
 				return err
 			}
 		}
@@ -211,12 +211,12 @@ func (s *Supervisor) await(ctx context.Context) error {
 	var err error
 	select {
 	case <-ctx.Done():
-		s.log.Info("supervisor ends", "reason", "asked to")
+		s.log.InfoContext(ctx, "supervisor ends", "reason", "asked to")
 	case <-s.down:
-		s.log.Info("supervisor ends", "reason", "everything is to stop")
+		s.log.InfoContext(ctx, "supervisor ends", "reason", "everything is to stop")
 		stops = func(*role) bool { return true }
 	case err = <-s.fatal:
-		s.log.Error("supervisor ends", "reason", "role gave up", "err", err)
+		s.log.ErrorContext(ctx, "supervisor ends", "reason", "role gave up", "err", err)
 		// What this run started goes with it; what ran before goes on.
 		stops = func(r *role) bool { return s.cfg.Ephemeral || !r.spec.Survives || !s.statusOf(r).Adopted }
 	}
@@ -282,7 +282,8 @@ func (s *Supervisor) letGo() {
 	}
 }
 
-// Ready closes when every role has been ready once. One that was adopted counts as ready unless it says otherwise.
+// Ready closes when every role has been ready once. One that was adopted says
+// itself, with its sockets, whether it is.
 func (s *Supervisor) Ready() <-chan struct{} { return s.ready }
 
 // Addr is the address of a socket of Config.Sockets, with the port that the kernel chose; nil for an unknown one, and
@@ -341,91 +342,6 @@ func (s *Supervisor) Restart(name string) error {
 	return nil
 }
 
-// handle takes one notify datagram. Only the main process of a role is heard: a task of the runner, say, is not.
-func (s *Supervisor) handle(pid int, m message, fds []int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var r *role
-	for _, other := range s.roles {
-		if other.proc != nil && other.proc.id.PID == pid {
-			r = other
-		}
-	}
-	if r == nil || s.closed {
-		closeAll(fds...)
-		s.log.Warn("notify datagram of a stranger ignored", "pid", pid)
-		return
-	}
-	switch {
-	case m.Store:
-		s.storeLocked(r, m.Name, fds)
-	case m.Remove:
-		closeAll(fds...)
-		s.removeLocked(r, m.Name)
-	default:
-		// A barrier (BARRIER=1) ends here too: its descriptor is closed once all before it is done.
-		closeAll(fds...)
-	}
-	if m.HasText {
-		r.status.Text = m.Status
-		s.markLocked(r)
-	}
-	if m.Ready {
-		s.readyLocked(r)
-	}
-	if m.Down {
-		s.StopAll()
-	}
-}
-
-func (s *Supervisor) storeLocked(r *role, name string, fds []int) {
-	if name == "" {
-		name = "stored" // sd_notify(3)
-	}
-	for i, fd := range fds {
-		if i > 0 {
-			name = fmt.Sprintf("%s#%d", name, i+1)
-		}
-		old, again := r.sockets[name]
-		if again && old.fixed || !again && len(r.sockets) >= maxKept {
-			closeAll(fd)
-			s.log.Warn("socket of a role is not kept", "role", r.spec.Name, "socket", name, "kept", len(r.sockets))
-			continue
-		}
-		if again {
-			closeAll(old.fd)
-		}
-		r.sockets[name] = held{fd: fd, addr: addrOf(fd)}
-	}
-	s.markLocked(r)
-}
-
-func (s *Supervisor) removeLocked(r *role, name string) {
-	if h, ok := r.sockets[name]; ok && !h.fixed {
-		closeAll(h.fd)
-		delete(r.sockets, name)
-		s.markLocked(r)
-	}
-}
-
-func (s *Supervisor) readyLocked(r *role) {
-	if !r.readyAt.IsZero() || r.status.State == StateStopping {
-		return
-	}
-	r.readyAt = time.Now()
-	s.setLocked(r, StateReady)
-	s.log.Info("role is ready", "role", r.spec.Name, "pid", r.status.PID, "adopted", r.status.Adopted,
-		"took", r.readyAt.Sub(r.proc.started))
-	if r.wasReady {
-		return
-	}
-	r.wasReady = true
-	close(r.firstReady)
-	if s.pending--; s.pending == 0 {
-		close(s.ready)
-	}
-}
-
 func (s *Supervisor) setLocked(r *role, st State) {
 	r.status.State, r.status.Since = st, time.Now()
 	s.markLocked(r)
@@ -437,45 +353,8 @@ func (s *Supervisor) set(r *role, st State) {
 	s.setLocked(r, st)
 }
 
-// markLocked has the record written soon, by writeRecords: the disk must not slow a restart down. Nothing is lost by
-// that, since who runs is known from the role's lock, which is taken before the fork.
-func (s *Supervisor) markLocked(r *role) {
-	r.changed = true
-	select {
-	case s.dirty <- struct{}{}:
-	default:
-	}
-}
-
-func (s *Supervisor) writeRecords(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-s.dirty:
-			s.flushRecords()
-		}
-	}
-}
-
-func (s *Supervisor) flushRecords() {
-	for _, name := range s.order {
-		s.mu.Lock()
-		r := s.roles[name]
-		changed, st := r.changed, s.statusOfLocked(r)
-		r.changed = false
-		s.mu.Unlock()
-		if !changed {
-			continue
-		}
-		if err := writeRecord(s.path("roles"), st); err != nil {
-			s.log.Warn("record of a role is out of date", "role", name, "err", err)
-		}
-	}
-}
-
 // openMissing opens the configured sockets of a role that it does not hold yet.
-func (s *Supervisor) openMissing(r *role) error {
+func (s *Supervisor) openMissing(ctx context.Context, r *role) error {
 	for _, k := range r.want {
 		s.mu.Lock()
 		_, ok := r.sockets[k.Name]
@@ -483,7 +362,7 @@ func (s *Supervisor) openMissing(r *role) error {
 		if ok {
 			continue
 		}
-		h, err := k.open()
+		h, err := k.open(ctx)
 		if err != nil {
 			return err
 		}

@@ -9,7 +9,7 @@ import (
 
 const (
 	adoptWait  = 5 * time.Second // for a child of a dead supervisor to come as far as Receive
-	fetchAgain = time.Second
+	fetchAgain = 250 * time.Millisecond
 )
 
 // takeOver finds out whether a process of the role runs already: then it is adopted, else its lock is ours.
@@ -60,20 +60,19 @@ func (s *Supervisor) install(r *role, p *process) {
 	s.setLocked(r, StateStarting)
 	s.mu.Unlock()
 	s.log.Info("role adopted", "role", r.spec.Name, "pid", p.id.PID)
-	s.recover(r, p)
+	s.recover(context.Background(), r, p)
 }
 
 // recover fetches the sockets of an adopted process. One that does not answer is asked again while it runs (see watch).
-func (s *Supervisor) recover(r *role, p *process) {
-	fds, ready, err := fetch(context.Background(), s.path("run", r.spec.Name+".fds"), p.id.PID)
+func (s *Supervisor) recover(ctx context.Context, r *role, p *process) {
+	fds, ready, err := fetch(ctx, s.path("run", r.spec.Name+".fds"), p.id.PID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
 		if !r.lost {
-			s.log.Warn("sockets of an adopted role are not to be had yet", "role", r.spec.Name, "err", err)
+			s.log.WarnContext(ctx, "sockets of an adopted role are not to be had yet", "role", r.spec.Name, "err", err)
 		}
-		r.lost = true
-		s.readyLocked(r)
+		r.lost = true // and not ready: it may hang, or be about to die
 		return
 	}
 	r.lost = false
