@@ -1,0 +1,170 @@
+package runner
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// recordVersion is the layout of a record; a runner refuses records of a later one.
+const recordVersion = 1
+
+// Wishes of a record.
+const (
+	wishRun  = "run"
+	wishStop = "stop"
+)
+
+// Why the runner ends a main process.
+const (
+	endStop    = "stop"
+	endTimeout = "timeout"
+	endRestart = "restart"
+)
+
+// record is what the journal holds of one unit.
+type record struct {
+	Version int    `json:"version"`
+	Spec    Spec   `json:"spec"`
+	Wish    string `json:"wish"`
+
+	State  State  `json:"state"`
+	Reason string `json:"reason,omitempty"`
+	Health string `json:"health,omitempty"`
+
+	Address string    `json:"address"`
+	Port    int       `json:"port,omitempty"`
+	Cgroups cgroupSet `json:"cgroups,omitzero"`
+
+	// The present main process; PID 0 without one. Written before the program's first instruction.
+	Boot  string `json:"boot,omitempty"`
+	PID   int    `json:"pid,omitempty"`
+	Start uint64 `json:"start,omitempty"`
+	// Session is the pid of the last main process, by which what it left behind is found.
+	Session int `json:"session,omitempty"`
+	// Ending says why the present process is being ended; "" when it is not.
+	Ending string `json:"ending,omitempty"`
+
+	Starts   int   `json:"starts,omitempty"`   // times a program was started
+	Failures int   `json:"failures,omitempty"` // ends in a row, for the back-off
+	OOMKills int   `json:"oom_kills,omitempty"`
+	Exit     *Exit `json:"exit,omitempty"`
+
+	StartedAt time.Time `json:"started_at,omitzero"`
+	EndedAt   time.Time `json:"ended_at,omitzero"`
+
+	Enforced    []string `json:"enforced,omitempty"`
+	NotEnforced []string `json:"not_enforced,omitempty"`
+}
+
+// journal is the folder of records.
+type journal struct{ dir string }
+
+func (j journal) path(id string) string { return filepath.Join(j.dir, fileName(id)+".json") }
+
+// base is the beginning of the paths of a unit's FIFOs.
+func (j journal) base(id string) string { return filepath.Join(j.dir, fileName(id)) }
+
+// save makes the record durable.
+func (j journal) save(r *record) error {
+	data, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return fmt.Errorf("encode record: %w", err)
+	}
+	return writeDurably(j.path(r.Spec.ID), data)
+}
+
+// remove forgets a unit durably.
+func (j journal) remove(id string) error {
+	for _, path := range fifoPaths(j.base(id)) {
+		_ = os.Remove(path)
+	}
+	if err := os.Remove(j.path(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove record: %w", err)
+	}
+	return syncDir(j.dir)
+}
+
+// load reads all records. Temporary files of a write that a crash cut short are removed. A record that cannot be read
+// is an error: it may stand for a running program, so nothing may be guessed.
+func (j journal) load() ([]*record, error) {
+	entries, err := os.ReadDir(j.dir)
+	if err != nil {
+		return nil, fmt.Errorf("read journal: %w", err)
+	}
+	var list []*record
+	for _, e := range entries {
+		path := filepath.Join(j.dir, e.Name())
+		if strings.HasSuffix(e.Name(), tempSuffix) {
+			_ = os.Remove(path)
+			continue
+		}
+		if !strings.HasSuffix(e.Name(), ".json") {
+			continue
+		}
+		r, err := loadRecord(path)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}
+
+func loadRecord(path string) (*record, error) {
+	data, err := os.ReadFile(path) //nolint:gosec // a file of the journal
+	if err != nil {
+		return nil, fmt.Errorf("read record: %w", err)
+	}
+	r := &record{}
+	if err := json.Unmarshal(data, r); err != nil {
+		return nil, fmt.Errorf("read record %s: %w; if it cannot be mended, end its program and remove the file", path, err)
+	}
+	if r.Version > recordVersion {
+		return nil, fmt.Errorf("read record %s: written by a later version (layout %d, this one knows %d)", path, r.Version, recordVersion)
+	}
+	if validID(r.Spec.ID) != nil || len(r.Spec.Command) == 0 {
+		return nil, fmt.Errorf("read record %s: no unit in it; if it cannot be mended, remove the file", path)
+	}
+	return r, nil
+}
+
+const tempSuffix = ".tmp"
+
+// writeDurably replaces a file: temporary file in the same folder, sync, rename, sync of the folder.
+func writeDurably(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*"+tempSuffix)
+	if err != nil {
+		return fmt.Errorf("make temporary file: %w", err)
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir) //nolint:gosec // a folder of ours
+	if err != nil {
+		return fmt.Errorf("open folder: %w", err)
+	}
+	defer func() { _ = d.Close() }()
+	if err := d.Sync(); err != nil {
+		return fmt.Errorf("sync folder: %w", err)
+	}
+	return nil
+}
