@@ -54,7 +54,7 @@ func (m *machine) onInstall() {
 		m.routeTest()
 	case m.ended(EffectInstall):
 		m.advance(ReasonAdvanced, "green is healthy")
-	case m.ended(EffectRoute):
+	case m.ended(EffectRoute), m.isOpen(EffectRoute):
 		m.onTestRouted()
 	case m.expired():
 		m.failed(ReasonTimeout, withDetail(fmt.Sprintf("green was not healthy within %s", m.d.Plan.Limits.Install), m.ev.Message))

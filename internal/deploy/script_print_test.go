@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -135,7 +136,9 @@ func (s *story) printEnd() {
 	if d := &s.d; !d.Rollback.IsZero() && d.Rollback.Message != "" {
 		s.printf("  rollback %s: %s\n", orNone(d.Rollback.DeploymentID), d.Rollback.Message)
 	}
-	s.printf("  proven=%t\n", s.d.ProductionProven())
+	if s.d.Cause != nil || s.d.Kind == KindRollback {
+		s.printf("  production proven on the old version: %t\n", s.d.ProductionProven())
+	}
 }
 
 func (s *story) printLifecycle() {
@@ -161,7 +164,18 @@ func (s *story) can() {
 	answer("stop", s.d.CanStop())
 	answer("continue", s.d.CanContinue(""))
 	answer("continue "+WaitTermination, s.d.CanContinue(WaitTermination))
-	for seq := range s.d.NextSeq + 1 {
-		answer(fmt.Sprintf("report %d", seq), s.d.CanReport(seq))
+	seqs := []int64{0, s.d.NextSeq}
+	for _, v := range s.d.Verdicts {
+		seqs = append(seqs, v.Seq)
+	}
+	if s.d.Run != nil {
+		seqs = append(seqs, s.d.Run.Seq)
+	}
+	for _, e := range s.d.Open {
+		seqs = append(seqs, e.Seq)
+	}
+	slices.Sort(seqs)
+	for _, seq := range slices.Compact(seqs) {
+		answer(fmt.Sprintf("report #%d", seq), s.d.CanReport(seq))
 	}
 }

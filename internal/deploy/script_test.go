@@ -101,6 +101,10 @@ func (s *story) command(line string) error {
 		}
 		s.flush()
 		s.now = s.now.Add(wait)
+		if rest == "tick" { // at that time, due or not
+			s.step(Event{Kind: EventTick, At: s.now})
+			return nil
+		}
 		name, rest, _ = strings.Cut(rest, " ")
 	}
 	args := strings.Fields(rest)
@@ -150,11 +154,9 @@ func (s *story) event(name string, args []string) (Event, error) {
 	switch name {
 	case "start":
 		ev.Kind = EventStart
-	case "tick": // without a time before it: when it is due
-		if due, ok := s.d.Due(); ok && due.After(s.now) && rest == "" {
-			s.now, ev.At = due, due
-		}
-		ev.Kind = EventTick
+	case "tick": // when it is due
+		ev, _ = dueTick(&s.d, s.now)
+		s.now = ev.At
 	case "stop":
 		ev.Kind, ev.By = EventStop, "ann"
 		if rest != "" {
@@ -304,7 +306,7 @@ func (s *story) until(p Phase) error {
 	return fmt.Errorf("not reached")
 }
 
-// outcome reads KIND|SEQ [reason=R] [message]; without a seq it is the oldest open effect of the
+// outcome reads KIND|#SEQ [reason=R] [message]; without a seq it is the oldest open effect of the
 // kind, and "all" of them for "cancels".
 func (s *story) outcome(ok bool, args []string) error {
 	if args[0] == "cancels" {
@@ -333,8 +335,8 @@ func (s *story) outcome(ok bool, args []string) error {
 }
 
 func (s *story) seq(arg string) (int64, error) {
-	if n, err := strconv.ParseInt(arg, 10, 64); err == nil {
-		return n, nil
+	if n, ok := strings.CutPrefix(arg, "#"); ok {
+		return strconv.ParseInt(n, 10, 64)
 	}
 	for _, e := range s.d.Open {
 		if strings.EqualFold(string(e.Kind), arg) {
@@ -354,7 +356,7 @@ func (s *story) inspected(how, message string) error {
 	return nil
 }
 
-// verdict reads STATUS [SEQ] [message]: the end of a hook effect with a verdict; "none" has none.
+// verdict reads STATUS [#SEQ] [message]: the end of a hook effect with a verdict; "none" has none.
 func (s *story) verdict(args []string) error {
 	seq, rest, err := s.hookSeq(args[1:])
 	if err != nil {
@@ -368,7 +370,7 @@ func (s *story) verdict(args []string) error {
 	return nil
 }
 
-// report reads pass|fail [SEQ]: the callback of a hook.
+// report reads pass|fail [#SEQ]: the callback of a hook.
 func (s *story) report(args []string) error {
 	seq, _, err := s.hookSeq(args[1:])
 	if err != nil {
@@ -379,10 +381,9 @@ func (s *story) report(args []string) error {
 }
 
 func (s *story) hookSeq(args []string) (int64, []string, error) {
-	if len(args) > 0 {
-		if n, err := strconv.ParseInt(args[0], 10, 64); err == nil {
-			return n, args[1:], nil
-		}
+	if len(args) > 0 && strings.HasPrefix(args[0], "#") {
+		seq, err := s.seq(args[0])
+		return seq, args[1:], err
 	}
 	seq, err := s.seq("hook")
 	return seq, args, err

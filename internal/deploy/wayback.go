@@ -181,8 +181,11 @@ func (m *machine) onDiscard() {
 	case m.ended(EffectRetire) && m.ev.Outcome.OK:
 		m.finish()
 	case m.ended(EffectRoute), m.ended(EffectRetire), m.expired():
-		// Without a confirmed route green may serve whatever was last asked for.
-		m.d.Halted = m.d.Moved && !m.ended(EffectRetire) && !m.isOpen(EffectRetire)
+		unrouted := !m.ended(EffectRetire) && !m.isOpen(EffectRetire)
+		if unrouted && m.d.Moved { // green may serve whatever was last asked for
+			m.d.Halted = true
+			m.d.Rollback.Message = "halted: production is not confirmed to have left green"
+		}
 		m.note(ReasonRetirementUnconfirmed, "green is not confirmed to be gone")
 		m.cancelAll()
 		m.finish()
