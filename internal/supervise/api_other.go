@@ -13,6 +13,15 @@ import (
 var errLinuxOnly = errors.New("greengate serve and its roles need Linux (pidfd, SCM_RIGHTS, /proc): " +
 	"run them in a container or a virtual machine")
 
+// ErrNoSupervisor is returned by Down in a process that no supervisor started.
+var ErrNoSupervisor = errors.New("not started by greengate serve: stop the roles where they were started")
+
+// DialUnix connects to a unix socket.
+func DialUnix(ctx context.Context, path string) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, "unix", path)
+}
+
 // Handover is a role's end of the contract; on this system there is none.
 type Handover struct{}
 
@@ -24,6 +33,9 @@ func (h *Handover) Listeners() map[string]net.Listener { return nil }
 
 // Files is empty.
 func (h *Handover) Files() map[string]*os.File { return nil }
+
+// Role is empty.
+func (h *Handover) Role() string { return "" }
 
 // Supervised is false.
 func (h *Handover) Supervised() bool { return false }
