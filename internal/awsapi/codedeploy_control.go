@@ -2,14 +2,11 @@ package awsapi
 
 import (
 	"context"
+	"errors"
 
 	"greengate/internal/awsapi/shapes/codedeploy"
 	"greengate/internal/deploy"
 )
-
-func alreadyCompleted(id string) error {
-	return fault("DeploymentAlreadyCompletedException", "The deployment "+id+" has already been completed.")
-}
 
 // stopDeployment answers Pending to the first call and Succeeded to those that find the deployment stopping already, as
 // documented (user guide, "Stop a deployment").
@@ -18,8 +15,8 @@ func (c *codeDeploy) stopDeployment(ctx context.Context, by Principal, in *coded
 	if err != nil {
 		return nil, err
 	}
-	if d.Status.Terminal() {
-		return nil, alreadyCompleted(d.ID)
+	if err := d.CanStop(); err != nil {
+		return nil, stopError(err)
 	}
 	if d.Cause != nil {
 		return &codedeploy.StopDeploymentOutput{
@@ -29,12 +26,22 @@ func (c *codeDeploy) stopDeployment(ctx context.Context, by Principal, in *coded
 	}
 	err = c.cfg.Control.Stop(ctx, StopRequest{DeploymentID: d.ID, GoBack: in.AutoRollbackEnabled, By: by})
 	if err != nil {
-		return nil, onResource(err, resDeployment)
+		return nil, stopError(err)
 	}
 	return &codedeploy.StopDeploymentOutput{
 		Status:        codedeploy.StopStatusPending,
 		StatusMessage: "The deployment is being stopped.",
 	}, nil
+}
+
+// stopError words the domain's refusals of a stop. A rollback's record must not be stopped, which the model can say of a
+// kind of deployment only.
+func stopError(err error) error {
+	err = onResource(err, resDeployment)
+	if e, ok := errors.AsType[*Error](err); ok && e.Name == "ConflictException" {
+		return fault("UnsupportedActionForDeploymentTypeException", e.Message)
+	}
+	return err
 }
 
 func (c *codeDeploy) continueDeployment(ctx context.Context, by Principal, in *codedeploy.ContinueDeploymentInput) (*nothing, error) {
@@ -66,11 +73,8 @@ func (c *codeDeploy) endWait(ctx context.Context, by Principal, operation, id st
 	if !wait.Known() {
 		return nil, fault("InvalidDeploymentWaitTypeException", "The wait type is invalid. It is READY_WAIT or TERMINATION_WAIT.")
 	}
-	if d.Status.Terminal() {
-		return nil, alreadyCompleted(id)
-	}
-	if d.Waiting.For != string(wait) {
-		return nil, fault("DeploymentIsNotInReadyStateException", "The deployment "+id+" is not in "+string(wait)+".")
+	if err := d.CanContinue(string(wait)); err != nil {
+		return nil, onResource(err, resDeployment)
 	}
 	err = c.cfg.Control.Continue(ctx, ContinueRequest{DeploymentID: id, Wait: string(wait), By: by})
 	if err != nil {

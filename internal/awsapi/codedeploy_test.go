@@ -99,6 +99,7 @@ func TestCodeDeploy_errors(t *testing.T) {
 		{"StopDeployment", `{}`, "DeploymentIdRequired"},
 		{"StopDeployment", `{"deploymentId":"d-NOBODY001"}`, "DeploymentDoesNotExist"},
 		{"StopDeployment", `{"deploymentId":"d-FAILED001"}`, "DeploymentAlreadyCompleted"},
+		{"StopDeployment", `{"deploymentId":"d-ROLLING01"}`, "UnsupportedActionForDeploymentType"},
 		{"ContinueDeployment", `{}`, "DeploymentIdRequired"},
 		{"ContinueDeployment", `{"deploymentId":"d-READY0001","deploymentWaitType":"X"}`, "InvalidDeploymentWaitType"},
 		{"ContinueDeployment", `{"deploymentId":"d-AB12CD34E","deploymentWaitType":"READY_WAIT"}`, "DeploymentIsNotInReadyState"},
@@ -150,7 +151,7 @@ func TestCodeDeploy_lists(t *testing.T) {
 	t.Parallel()
 	e := serve(t, nil)
 	group := `"applicationName":"shop","deploymentGroupName":"web"`
-	newestFirst := []any{idShifting, idCreated, idBake, idReady, idRollback, idStopped, idFirst}
+	newestFirst := []any{idShifting, idRolling, idCreated, idBake, idReady, idRollback, idStopped, idFirst}
 	for _, c := range []struct {
 		op, body, key string
 		want          []any

@@ -49,6 +49,10 @@ func (v view) deployment(d *Deployment) codedeploy.DeploymentInfo {
 	if d.HasBlue() {
 		info.PreviousRevision = revision(d.Blue.Revision)
 	}
+	if d.Kind == deploy.KindRollback {
+		// The record has the same two task sets as what it rolls back; what it deploys is blue's.
+		info.Revision, info.PreviousRevision = revision(d.Blue.Revision), revision(d.Green.Revision)
+	}
 	return info
 }
 

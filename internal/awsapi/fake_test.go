@@ -157,6 +157,7 @@ const (
 	idBake     = "d-BAKING001"
 	idCreated  = "d-CREATED01"
 	idFirst    = "d-FIRST0001"
+	idRolling  = "d-ROLLING01"
 	idForeign  = "d-FOREIGN01"
 )
 
@@ -241,13 +242,16 @@ func furnishedHouse() *house {
 	created := newDeployment(idCreated, 8)
 	created.Deployment = deploy.Create(deploy.New{ID: idCreated, Creator: "user", At: second(1), Plan: testPlan()})
 
+	rolling := newDeployment(idRolling, 7)
+	rolling.Kind = deploy.KindRollback
+
 	foreign := newDeployment(idForeign, 1)
 	foreign.Plan.Application, foreign.Plan.Group = "other", "other"
 
 	shifting := newDeployment(idShifting, 6)
 	shifting.Weights = deploy.Weights{Blue: 90, Green: 10}
 
-	h.deployments = []Deployment{first, stopped, rollback, ready, bake, created, foreign, shifting}
+	h.deployments = []Deployment{first, stopped, rollback, ready, bake, created, rolling, foreign, shifting}
 	sets := []TaskSet{
 		{ID: "shop-2", Label: deploy.SideGreen, TargetGroup: "t2", Desired: 2, Pending: 1, Running: 1},
 		{ID: "ecs-svc/1111111111111111111", Label: deploy.SideBlue, TargetGroup: "t1", Desired: 2, Running: 2},

@@ -82,7 +82,7 @@ func (json11) encode(out any) ([]byte, string, error) {
 	if out == nil {
 		return []byte("{}"), contentTypeJSON11, nil
 	}
-	body, err := json.Marshal(out)
+	body, err := marshal(out)
 	if err != nil {
 		return nil, "", fmt.Errorf("encode %T: %w", out, err)
 	}
@@ -90,7 +90,7 @@ func (json11) encode(out any) ([]byte, string, error) {
 }
 
 func (json11) encodeError(e *Error) ([]byte, string) {
-	body, err := json.Marshal(struct {
+	body, err := marshal(struct {
 		Type    string `json:"__type"`
 		Message string `json:"message"`
 		Field   string `json:"field,omitempty"`
@@ -99,4 +99,15 @@ func (json11) encodeError(e *Error) ([]byte, string) {
 		return []byte(`{"__type":"InternalFailure"}`), contentTypeJSON11
 	}
 	return body, contentTypeJSON11
+}
+
+// marshal leaves <, > and & as they are: messages are read by people, and no answer is read as HTML.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
