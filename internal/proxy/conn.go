@@ -1,0 +1,457 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	clientBuffer = 4 << 10
+	// coalesce is up to how much of a body is copied behind what is waiting to be written, to save a system call.
+	coalesce = 8 << 10
+	// answerTimeout bounds the writing of an error to a client that may be gone.
+	answerTimeout = 5 * time.Second
+	lingerTimeout = time.Second
+	lingerBytes   = 1 << 20
+	// freshGrace is how long, in a shutdown, a connection that has not been used yet may still send a request.
+	freshGrace = time.Second
+
+	h2PrefaceHead = "PRI * HTTP/2.0\r\n\r\n"
+)
+
+// readMode says what a client connection is being read for, which decides the deadlines.
+type readMode uint8
+
+const (
+	readIdle readMode = iota
+	readHead
+	readBody
+)
+
+// clientConn serves one HTTP/1 connection of a client. Everything but the atomics belongs to its goroutine, save
+// that the request body is read by the pump of the exchange.
+type clientConn struct {
+	srv  *Server
+	l    *listener
+	conn *net.TCPConn
+	raw  syscall.RawConn
+	rd   reader
+	x    exchange
+	from origin
+	req  request
+	body body
+
+	mode         readMode
+	limits       Limits
+	readBy       time.Time // the read deadline that is set; zero when unknown
+	headBy       time.Time
+	bodyBy       time.Time
+	writeBy      time.Time
+	served       bool
+	idle         atomic.Bool
+	closing      atomic.Bool
+	stopped      atomic.Bool // stopReading was called
+	out          []byte
+	vec, vecWork net.Buffers
+	crlf         [2]byte
+	chunked      bool
+	bodyless     bool
+	untilClose   bool
+	keep         bool
+}
+
+func newClientConn(s *Server, l *listener, conn *net.TCPConn) (*clientConn, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	c := &clientConn{srv: s, l: l, conn: conn, raw: raw, from: s.originOf(conn), crlf: [2]byte{'\r', '\n'}}
+	c.rd = reader{src: readFunc(c.read), buf: make([]byte, clientBuffer)}
+	c.x = exchange{srv: s, down: c, peer: c, from: &c.from}
+	return c, nil
+}
+
+type readFunc func(p []byte) (int, error)
+
+func (f readFunc) Read(p []byte) (int, error) { return f(p) }
+
+// serve answers requests until the connection ends. handed is true when the connection went to the h2 server.
+func (c *clientConn) serve(ctx context.Context) (handed bool) {
+	for c.awaitRequest() {
+		head, err := c.readHead()
+		if err != nil {
+			c.refuse(err)
+			return false
+		}
+		if string(head) == h2PrefaceHead && !c.served {
+			c.rd.r -= len(head)
+			return true
+		}
+		if !c.one(ctx, head) {
+			return false
+		}
+		c.served = true
+	}
+	return false
+}
+
+// awaitRequest waits for the first byte of a request.
+func (c *clientConn) awaitRequest() bool {
+	c.mode = readIdle
+	c.limits = c.l.current.Load().limits
+	if c.rd.buffered() > 0 {
+		return !c.closing.Load()
+	}
+	now := time.Now()
+	c.setRead(now, c.limits.IdleTimeout)
+	c.idle.Store(true)
+	defer c.idle.Store(false)
+	if c.closing.Load() {
+		return false
+	}
+	return c.rd.fill(c.limits.MaxHeaderBytes) == nil
+}
+
+// setRead sets a read deadline, but not anew for each request if the present one is almost right.
+func (c *clientConn) setRead(now time.Time, timeout time.Duration) {
+	want := now.Add(timeout)
+	if d := want.Sub(c.readBy); d >= 0 && d < timeout/8 {
+		return
+	}
+	c.readBy = want
+	_ = c.conn.SetReadDeadline(want)
+}
+
+// read is the source of the buffered reader.
+func (c *clientConn) read(p []byte) (int, error) {
+	switch c.mode {
+	case readIdle:
+	case readHead:
+		if !c.readBy.Equal(c.headBy) {
+			c.readBy = c.headBy
+			_ = c.conn.SetReadDeadline(c.headBy)
+		}
+	case readBody:
+		return c.readBody(p)
+	}
+	n, err := c.conn.Read(p)
+	if err != nil && n == 0 && c.mode == readHead && isTimeout(err) && time.Now().Before(c.headBy) {
+		// A shutdown took the connection for idle just when its request began: go on with that.
+		_ = c.conn.SetReadDeadline(c.headBy)
+		return c.conn.Read(p)
+	}
+	return n, err
+}
+
+func (c *clientConn) readBody(p []byte) (int, error) {
+	by := time.Now().Add(c.limits.IdleTimeout)
+	if !c.bodyBy.IsZero() && by.After(c.bodyBy) {
+		by = c.bodyBy
+	}
+	c.readBy = time.Time{}
+	for {
+		c.x.setDeadline(c.conn.SetReadDeadline, by)
+		if c.stopped.Load() {
+			_ = c.conn.SetReadDeadline(time.Unix(1, 0))
+		}
+		n, err := c.conn.Read(p)
+		if err == nil || n > 0 || !isTimeout(err) || c.stopped.Load() || c.x.isCut() {
+			return n, err
+		}
+		if !time.Now().Before(by) {
+			return 0, &protocolError{408, kindBodyTimeout, "the request body did not arrive in time"}
+		}
+	}
+}
+
+// readHead takes the head of a request off the connection. One empty line before it is skipped (RFC 9112 2.2).
+func (c *clientConn) readHead() ([]byte, error) {
+	c.mode = readHead
+	c.headBy = time.Now().Add(c.limits.HeaderTimeout)
+	head, err := c.rd.next(true, c.limits.MaxHeaderBytes)
+	if err == nil && len(head) == 2 {
+		head, err = c.rd.next(true, c.limits.MaxHeaderBytes)
+	}
+	return head, err
+}
+
+// refuse answers a request that could not be read, and says nothing to a client that went away.
+func (c *clientConn) refuse(err error) {
+	f := faultOf(kindBadRequest)
+	var pe *protocolError
+	switch {
+	case errors.As(err, &pe):
+		f.status, f.text = pe.status, pe.text
+		c.srv.faults.count(pe.kind)
+	case errors.Is(err, errHeadTooLarge):
+		f = faultOf(kindHeaderTooLarge)
+		c.srv.faults.count(kindHeaderTooLarge)
+	case isTimeout(err) && c.rd.buffered() > 0:
+		f = faultOf(kindHeaderTimeout)
+		c.srv.faults.count(kindHeaderTimeout)
+	default:
+		return
+	}
+	text := strconv.Itoa(f.status) + " " + f.text + "\n"
+	b := appendStatus(nil, 1, f.status, nil)
+	b = append(b, "Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\nDate: "...)
+	b = append(append(b, httpDate(time.Now())...), '\r', '\n')
+	b = append(append(appendLength(b, int64(len(text))), '\r', '\n'), text...)
+	_ = c.conn.SetWriteDeadline(time.Now().Add(answerTimeout))
+	if _, err := c.conn.Write(b); err == nil {
+		c.linger()
+	}
+}
+
+// one serves one request; false ends the connection.
+func (c *clientConn) one(ctx context.Context, head []byte) bool {
+	if err := parseRequest(head, &c.req); err != nil {
+		c.refuse(err)
+		return false
+	}
+	if limit := c.limits.MaxBodyBytes; limit > 0 && c.req.length > limit {
+		c.refuse(errTooLong)
+		return false
+	}
+	c.body.start(&c.rd, c.req.length, c.limits.MaxBodyBytes)
+	c.mode, c.bodyBy = readBody, time.Time{}
+	if c.limits.RequestTimeout > 0 {
+		c.bodyBy = time.Now().Add(c.limits.RequestTimeout)
+	}
+	c.keep = c.req.keepAlive
+	c.stopped.Store(false)
+	c.x.reset(&c.req, &c.body)
+	c.srv.serve(ctx, &c.l.routing, &c.x)
+	c.releaseOut()
+	if c.x.isCut() || c.stopped.Load() {
+		c.readBy, c.writeBy = time.Time{}, time.Time{}
+	}
+	switch {
+	case c.x.broken:
+		c.abort()
+		return false
+	case c.keep && c.x.bodyRead.Load():
+		return true
+	case !c.x.bodyRead.Load():
+		c.linger()
+	}
+	return false
+}
+
+// releaseOut gives big buffers back; a connection keeps small ones.
+func (c *clientConn) releaseOut() {
+	const keepBytes = 2 * clientBuffer
+	if cap(c.out) > keepBytes {
+		c.out = nil
+	}
+	if cap(c.x.wire) > keepBytes {
+		c.x.wire = nil
+	}
+	if c.rd.buffered() == 0 && len(c.rd.buf) > keepBytes {
+		c.rd.buf = make([]byte, clientBuffer)
+		c.rd.r, c.rd.w = 0, 0
+	}
+	clear(c.vec)
+}
+
+// abort makes sure that the client does not take a broken response for a whole one: without framing only a reset
+// tells it.
+func (c *clientConn) abort() {
+	if c.untilClose {
+		_ = c.conn.SetLinger(0)
+	}
+}
+
+// linger closes so that the client can read the response: closing with unread data would send a reset, which
+// takes the response with it.
+func (c *clientConn) linger() {
+	_ = c.conn.CloseWrite()
+	_ = c.conn.SetReadDeadline(time.Now().Add(lingerTimeout))
+	_, _ = io.Copy(io.Discard, io.LimitReader(c.conn, lingerBytes))
+}
+
+// closeWhenIdle ends the connection after the request that it is busy with.
+func (c *clientConn) closeWhenIdle() {
+	c.closing.Store(true)
+	if c.idle.Load() {
+		_ = c.conn.SetReadDeadline(time.Now().Add(freshGrace))
+	}
+}
+
+// The peer of the exchange.
+
+func (c *clientConn) stopReading() {
+	c.stopped.Store(true)
+	_ = c.conn.SetReadDeadline(time.Unix(1, 0))
+}
+
+func (c *clientConn) interrupt() { _ = c.conn.SetDeadline(time.Unix(1, 0)) }
+
+// watch waits until the client closes, without taking anything off the connection. A client that has sent its
+// next request already is not watched further.
+func (c *clientConn) watch() bool {
+	c.x.setDeadline(c.conn.SetReadDeadline, time.Time{})
+	if c.stopped.Load() || c.x.isCut() {
+		return false
+	}
+	var gone bool
+	var b [1]byte
+	err := c.raw.Read(func(fd uintptr) bool {
+		n, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT) //nolint:gosec // a descriptor fits
+		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
+			return false
+		}
+		gone = err != nil || n == 0
+		return true
+	})
+	return gone || (err != nil && !isTimeout(err))
+}
+
+// The downstream of the exchange.
+
+func (c *clientConn) interim(r *response) error {
+	if c.req.minor == 0 || (r.status == 100 && !c.req.expect) {
+		return nil
+	}
+	c.out = appendStatus(c.out, 1, r.status, r.reason)
+	for i := range r.fields {
+		if f := &r.fields[i]; responsePasses(f, false, false) {
+			c.out = appendField(c.out, f.name, f.value)
+		}
+	}
+	c.out = append(c.out, '\r', '\n')
+	return c.flush()
+}
+
+func appendStatus(b []byte, minor, status int, reason []byte) []byte {
+	b = append(b, "HTTP/1."...)
+	b = append(strconv.AppendInt(b, int64(minor), 10), ' ')
+	b = append(strconv.AppendInt(b, int64(status), 10), ' ')
+	if len(reason) == 0 {
+		b = append(b, http.StatusText(status)...)
+	}
+	return append(append(b, reason...), '\r', '\n')
+}
+
+func (c *clientConn) head(x *exchange, r *response) error {
+	c.bodyless = r.bodyless(x.isHead)
+	c.chunked = !c.bodyless && r.length < 0 && c.req.minor == 1
+	c.untilClose = !c.bodyless && r.length < 0 && c.req.minor == 0
+	if c.untilClose || !x.bodyRead.Load() || c.closing.Load() || x.isCut() {
+		c.keep = false
+	}
+	b := appendStatus(c.out, 1, r.status, r.reason)
+	named := x.route.nameTarget && x.group != nil
+	for i := range r.fields {
+		if f := &r.fields[i]; responsePasses(f, c.chunked, x.route.nameTarget) {
+			b = appendField(b, f.name, f.value)
+		}
+	}
+	if named {
+		b = append(append(b, HeaderTaskSet+": "...), x.group.name...)
+		b = append(b, '\r', '\n')
+	}
+	c.out = c.appendFraming(b, r)
+	return nil
+}
+
+func (c *clientConn) appendFraming(b []byte, r *response) []byte {
+	switch {
+	case r.status == 101:
+		b = append(b, "Connection: Upgrade\r\n"...)
+		for _, f := range r.fields {
+			if f.kind == fieldUpgrade {
+				b = appendField(b, f.name, f.value)
+			}
+		}
+		return append(b, '\r', '\n')
+	case c.chunked:
+		b = append(b, "Transfer-Encoding: chunked\r\n"...)
+	case r.hasLength && r.status != 204:
+		b = appendLength(b, r.length)
+	}
+	switch {
+	case !c.keep:
+		b = append(b, "Connection: close\r\n"...)
+	case c.req.minor == 0:
+		b = append(b, "Connection: keep-alive\r\n"...)
+	}
+	return append(b, '\r', '\n')
+}
+
+func (c *clientConn) write(p []byte) error {
+	if c.bodyless {
+		return nil
+	}
+	if c.chunked {
+		c.out = appendChunkSize(c.out, len(p))
+	}
+	if len(p) <= coalesce && len(c.out) <= coalesce {
+		c.out = append(c.out, p...)
+		if c.chunked {
+			c.out = append(c.out, '\r', '\n')
+		}
+		return nil
+	}
+	return c.writeVec(p)
+}
+
+// writeVec writes what is waiting and p without copying p.
+func (c *clientConn) writeVec(p []byte) error {
+	if err := c.armWrite(); err != nil {
+		return err
+	}
+	c.vec = append(c.vec[:0], c.out, p)
+	if c.chunked {
+		c.vec = append(c.vec, c.crlf[:])
+	}
+	c.vecWork = c.vec
+	_, err := c.vecWork.WriteTo(c.conn)
+	c.out = c.out[:0]
+	return err
+}
+
+func (c *clientConn) flush() error {
+	if len(c.out) == 0 {
+		return nil
+	}
+	if err := c.armWrite(); err != nil {
+		return err
+	}
+	_, err := c.conn.Write(c.out)
+	c.out = c.out[:0]
+	return err
+}
+
+// armWrite gives a write its deadline: a client that takes nothing for as long as it may idle is given up.
+func (c *clientConn) armWrite() error {
+	now := time.Now()
+	if c.x.answering && c.x.isCut() {
+		c.writeBy = time.Time{}
+		return c.conn.SetWriteDeadline(now.Add(answerTimeout))
+	}
+	if c.writeBy.Sub(now) < c.limits.IdleTimeout*7/8 {
+		c.writeBy = now.Add(c.limits.IdleTimeout)
+		_ = c.conn.SetWriteDeadline(c.writeBy)
+	}
+	if c.x.isCut() {
+		return errCut
+	}
+	return nil
+}
+
+func (c *clientConn) finish(trailers []field) error {
+	if c.chunked {
+		c.out = appendLastChunk(c.out, trailers)
+	}
+	return c.flush()
+}

@@ -1,0 +1,162 @@
+package proxy
+
+import (
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// choice is one group that a route may choose.
+type choice struct {
+	group  *group
+	weight int
+	row    *row
+}
+
+// route is what a listener does with a request. It is immutable; a swap replaces it.
+type route struct {
+	limits     Limits
+	nameTarget bool
+	fixed      *Fixed
+	choices    []choice // only those with weight
+	total      int
+	row        *row // counts requests that reach no group
+}
+
+// pick chooses a group at random by weight: each request for itself, so there is no bias to follow.
+func (r *route) pick() *choice {
+	switch {
+	case r.total == 0:
+		return nil
+	case len(r.choices) == 1:
+		return &r.choices[0]
+	}
+	n := rand.IntN(r.total) //nolint:gosec // a share of traffic needs no secret
+	for i := range r.choices {
+		if n -= r.choices[i].weight; n < 0 {
+			return &r.choices[i]
+		}
+	}
+	return nil
+}
+
+// routing is where a listener's present route is. Writes are made under the router's write lock.
+type routing struct{ current atomic.Pointer[route] }
+
+// router makes claiming a target and swapping the table exclude one another.
+type router struct {
+	log *slog.Logger
+
+	mu     sync.RWMutex
+	table  Table
+	groups map[string]*group // also those that left the table and are not idle yet
+}
+
+// claim chooses what serves x and counts it in flight, in the ledger too. false means that there is no target; x.route
+// is set in any case.
+func (rt *router) claim(from *routing, x *exchange, now time.Time) bool {
+	rt.mu.RLock()
+	defer rt.mu.RUnlock()
+	x.route = from.current.Load()
+	x.row = x.route.row
+	if x.route.fixed != nil {
+		x.row.count(wordStarted)
+		return true
+	}
+	c := x.route.pick()
+	if c != nil {
+		x.row = c.row
+	}
+	x.row.count(wordStarted)
+	return c != nil && c.group.admit(x, now)
+}
+
+// swap puts a table in force. routes belong to the table's listeners; detached listeners get the empty route.
+func (rt *router) swap(t Table, routes map[*routing]*route) {
+	routed := routedGroups(t)
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	rt.table = t
+	inTable := make(map[string]bool, len(t.Groups))
+	for _, spec := range t.Groups {
+		inTable[spec.Name] = true
+		rt.groups[spec.Name].update(spec, routed[spec.Name] != "")
+	}
+	for name, g := range rt.groups {
+		if !inTable[name] {
+			g.leave()
+		}
+	}
+	for at, r := range routes {
+		at.current.Store(r)
+	}
+}
+
+// routedGroups maps each group that has weight to a listener that gives it.
+func routedGroups(t Table) map[string]string {
+	routed := map[string]string{}
+	for _, l := range t.Listeners {
+		for _, w := range l.Action.Forward {
+			if w.Weight > 0 {
+				routed[w.Group] = l.Name
+			}
+		}
+	}
+	return routed
+}
+
+// group returns the group of a name, making one that no table knows yet if need be.
+func (rt *router) group(name string) *group {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	g := rt.groups[name]
+	if g == nil {
+		g = newGroup(name, rt.log)
+		rt.groups[name] = g
+	}
+	return g
+}
+
+// snapshot returns the table and all groups.
+func (rt *router) snapshot() (Table, []*group) {
+	rt.mu.RLock()
+	defer rt.mu.RUnlock()
+	groups := make([]*group, 0, len(rt.groups))
+	for _, g := range rt.groups {
+		groups = append(groups, g)
+	}
+	return rt.table, groups
+}
+
+// sweep forgets groups that are gone and closes connections that nobody needs.
+func (rt *router) sweep(now time.Time) {
+	rt.mu.Lock()
+	for name, g := range rt.groups {
+		if g.idle() {
+			g.shut()
+			delete(rt.groups, name)
+		}
+	}
+	rt.mu.Unlock()
+	_, groups := rt.snapshot()
+	for _, g := range groups {
+		g.sweep(now)
+	}
+}
+
+// drain begins to drain a group under the read lock, so that no swap gives it weight meanwhile.
+func (rt *router) drain(name string, limit time.Duration, now time.Time) (DrainStatus, string) {
+	rt.mu.RLock()
+	defer rt.mu.RUnlock()
+	if listener := routedGroups(rt.table)[name]; listener != "" {
+		return DrainStatus{}, listener
+	}
+	g := rt.groups[name]
+	if g == nil {
+		return DrainStatus{Group: name, Done: true}, ""
+	}
+	g.drain(limit, now)
+	return g.drainStatus(now), ""
+}
