@@ -1,0 +1,212 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"greengate/internal/awsapi"
+	"greengate/internal/cloud"
+	"greengate/internal/config"
+	"greengate/internal/engine"
+	"greengate/internal/hook"
+	"greengate/internal/proxy"
+	"greengate/internal/runner"
+	"greengate/internal/runner/sandbox"
+	"greengate/internal/store"
+	"greengate/internal/traffic/l7"
+	"greengate/internal/workload/process"
+)
+
+// ControllerOptions are what the controller role needs.
+type ControllerOptions struct {
+	Paths     Paths
+	Region    string
+	AccountID string
+	Minute    time.Duration
+	// EndpointURL is the address of the API as hooks are told it.
+	EndpointURL string
+	// API is the listening socket.
+	API net.Listener
+	// Ready is called once the API answers; Down asks for the end of the whole installation.
+	Ready func() error
+	Down  func() error
+	Log   *slog.Logger
+}
+
+// Controller is the controller role: API, engine and store in one process.
+type Controller struct {
+	opts    ControllerOptions
+	db      *store.DB
+	cloud   *cloud.Cloud
+	engine  *engine.Engine
+	router  *l7.Router
+	runtime *process.Runtime
+	janitor *janitor
+	api     *http.Server
+}
+
+// openPatience is how long a new controller waits for a dying one to let go of the store.
+const openPatience = 5 * time.Second
+
+// NewController wires a controller; Run makes it work. When it fails, what was opened is closed.
+func NewController(ctx context.Context, o ControllerOptions) (*Controller, error) {
+	db, err := openStore(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	c := &Controller{opts: o, db: db}
+	if err := c.wire(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return c, nil
+}
+
+func openStore(ctx context.Context, o ControllerOptions) (*store.DB, error) {
+	give := time.Now().Add(openPatience)
+	for {
+		db, err := store.Open(ctx, store.Config{Dir: string(o.Paths), Logger: o.Log})
+		if !errors.Is(err, store.ErrInUse) || time.Now().After(give) {
+			return db, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func (c *Controller) wire(ctx context.Context) error {
+	o := c.opts
+	if err := os.MkdirAll(o.Paths.Results(), 0o700); err != nil {
+		return fmt.Errorf("make results folder: %w", err)
+	}
+	key, err := masterKey(o.Paths.MasterKey())
+	if err != nil {
+		return err
+	}
+	root, err := config.ReadCredentials(string(o.Paths))
+	if err != nil {
+		return fmt.Errorf("read credentials: %w", err)
+	}
+	keys, err := awsapi.NewKeyRing(awsapi.KeyRingConfig{
+		AccountID: o.AccountID, MasterKey: key, Now: time.Now,
+		Root: []awsapi.RootKey{{AccessKeyID: root.AccessKeyID, SecretAccessKey: awsapi.Secret(root.SecretAccessKey)}},
+	})
+	if err != nil {
+		return fmt.Errorf("make key ring: %w", err)
+	}
+	if c.cloud, err = cloud.Open(ctx, resources{c.db}); err != nil {
+		return fmt.Errorf("open resources: %w", err)
+	}
+	units := runner.NewClient(o.Paths.RunnerSocket())
+	functions := sandbox.NewClient(o.Paths.RunnerSocket())
+	c.router = l7.New(c.cloud, proxy.NewClient(o.Paths.ProxySocket()), o.Log)
+	c.runtime = process.New(c.cloud, units, o.Log)
+	hooks := hook.New(hook.Config{
+		Runner: units, Functions: functions, EndpointURL: o.EndpointURL, Region: o.Region, AccountID: o.AccountID,
+		Dir: o.Paths.Results(), Caller: caller{key: key, keys: keys, cloud: c.cloud, account: o.AccountID},
+	})
+	c.engine = engine.New(engine.Config{Store: c.db, Runtime: c.runtime, Router: c.router, Hooks: hooks, Logger: o.Log})
+	c.janitor = &janitor{db: c.db, cloud: c.cloud, router: c.router, runtime: c.runtime, runner: units, log: o.Log}
+	w := &wire{
+		db: c.db, cloud: c.cloud, engine: c.engine, runtime: c.runtime, key: key,
+		cluster: "default", account: o.AccountID, region: o.Region,
+	}
+	s := &services{
+		db: c.db, cloud: c.cloud, engine: c.engine, runtime: c.runtime, router: c.router, runner: units, down: o.Down,
+	}
+	return c.serve(keys, w, s, &logs{db: c.db, runner: units, functions: functions})
+}
+
+func (c *Controller) serve(keys awsapi.Keys, w *wire, s *services, l *logs) error {
+	handler, err := awsapi.New(awsapi.Config{
+		Region: c.opts.Region, AccountID: c.opts.AccountID, Keys: keys, Now: time.Now, Log: c.opts.Log, Minute: c.opts.Minute,
+		Deployments: w, Catalog: w, Control: w, Operations: operations(w, s, l),
+	})
+	if err != nil {
+		return fmt.Errorf("make API: %w", err)
+	}
+	c.api = &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+		ErrorLog: slog.NewLogLogger(c.opts.Log.Handler(), slog.LevelWarn),
+	}
+	return nil
+}
+
+// operations are Greengate's own actions by name.
+func operations(w *wire, s *services, l *logs) map[string]awsapi.Operation {
+	return map[string]awsapi.Operation{
+		"ApplyService":       awsapi.Typed(s.apply),
+		"DescribeService":    awsapi.Typed(s.describe),
+		"ListServices":       awsapi.Typed(s.list),
+		"DeleteService":      awsapi.Typed(s.remove),
+		"RestartService":     awsapi.Typed(s.restart),
+		"ScaleService":       awsapi.Typed(s.scale),
+		"RollbackService":    awsapi.Typed(s.rollback),
+		"DescribeDeployment": awsapi.Typed(w.deployment),
+		"ListDeployments":    awsapi.Typed(w.deployments),
+		"Events":             awsapi.Typed(w.events),
+		"DescribeLedger":     awsapi.Typed(s.ledger),
+		"Logs":               awsapi.Typed(l.read),
+		"CheckService":       awsapi.Typed(s.check),
+		"Down":               awsapi.Typed(s.end),
+	}
+}
+
+// Run serves until ctx ends or a part fails, then stops all parts and closes the store. Deployments
+// that are not terminal go on with the next controller.
+func (c *Controller) Run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, c.db.Close()) }()
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	start := func(name string, run func(context.Context) error) {
+		parts.Go(func() {
+			if err := run(ctx); err != nil && ctx.Err() == nil {
+				fail(fmt.Errorf("%s: %w", name, err))
+			}
+		})
+	}
+	start("router", c.router.Run)
+	start("runtime", c.runtime.Run)
+	start("engine", c.engine.Run)
+	start("janitor", c.janitor.run)
+	start("api", c.runAPI)
+	if err := c.opts.Ready(); err != nil {
+		fail(fmt.Errorf("say ready: %w", err))
+	}
+	<-ctx.Done()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+func (c *Controller) runAPI(ctx context.Context) error {
+	// Long polls end with ctx, so that a shutdown does not wait for them.
+	c.api.BaseContext = func(net.Listener) context.Context { return ctx }
+	stop := context.AfterFunc(ctx, func() {
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		if c.api.Shutdown(grace) != nil {
+			_ = c.api.Close() // what did not end in time is cut
+		}
+	})
+	defer stop()
+	err := c.api.Serve(c.opts.API)
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("serve API: %w", err)
+}
+
+var _ engine.Store = (*store.DB)(nil)

@@ -1,0 +1,214 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"greengate/internal/awsapi"
+	"greengate/internal/cloud"
+	"greengate/internal/deploy"
+	"greengate/internal/engine"
+	"greengate/internal/store"
+	"greengate/internal/workload/process"
+)
+
+// wire answers what the CodeDeploy operations ask: it implements awsapi.Deployments, Catalog and Control.
+type wire struct {
+	db      *store.DB
+	cloud   *cloud.Cloud
+	engine  *engine.Engine
+	runtime *process.Runtime
+	key     []byte
+	cluster string
+	account string
+	region  string
+}
+
+// Deployment implements awsapi.Deployments.
+func (w *wire) Deployment(ctx context.Context, id string) (awsapi.Deployment, error) {
+	d, err := w.db.Deployment(ctx, id)
+	if err != nil {
+		return awsapi.Deployment{}, err
+	}
+	return awsapi.Deployment{Deployment: d, Target: w.target(d.Plan.Service)}, nil
+}
+
+func (w *wire) target(service string) awsapi.Target {
+	t := awsapi.Target{Cluster: w.cluster, Service: service}
+	arn := func(role cloud.Role) string {
+		return fmt.Sprintf("arn:aws:elasticloadbalancing:%s:%s:listener/app/%s/%s", w.region, w.account, service, role)
+	}
+	listeners := w.cloud.State().Listeners
+	t.ProductionListener = arn(cloud.RoleProduction)
+	if _, ok := listeners[cloud.Listener{Service: service, Role: cloud.RoleTest}.Name()]; ok {
+		t.TestListener = arn(cloud.RoleTest)
+	}
+	t.TargetGroups = []string{service + "-1", service + "-2"}
+	return t
+}
+
+// ListDeployments implements awsapi.Deployments.
+func (w *wire) ListDeployments(ctx context.Context, q awsapi.DeploymentQuery) ([]string, error) {
+	f := store.Filter{
+		Application: q.Application, Group: q.Group, Statuses: q.Statuses, CreatedFrom: q.From, Limit: q.Limit, After: q.After,
+	}
+	if !q.To.IsZero() {
+		f.CreatedTo = q.To.Add(time.Nanosecond) // ours is exclusive, theirs is not
+	}
+	list, err := w.db.List(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(list))
+	for i, d := range list {
+		ids[i] = d.ID
+	}
+	return ids, nil
+}
+
+// TaskSets implements awsapi.Deployments.
+func (w *wire) TaskSets(ctx context.Context, id string) ([]awsapi.TaskSet, error) {
+	d, err := w.db.Deployment(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	state := w.cloud.State()
+	var sets []awsapi.TaskSet
+	for _, side := range []struct {
+		label deploy.Side
+		ts    deploy.TaskSet
+	}{{deploy.SideBlue, d.Blue}, {deploy.SideGreen, d.Green}} {
+		known, ok := state.TaskSets[side.ts.ID]
+		if !ok {
+			continue
+		}
+		st, err := w.runtime.Observe(ctx, side.ts.ID)
+		if err != nil {
+			return nil, err
+		}
+		set := awsapi.TaskSet{
+			ID: side.ts.ID, Label: side.label, TargetGroup: d.Plan.Service + "-1",
+			Desired: st.Desired, Running: st.Running, Pending: max(0, st.Desired-st.Running), Draining: known.Released(),
+		}
+		if side.label == deploy.SideGreen {
+			set.TargetGroup = d.Plan.Service + "-2"
+		}
+		sets = append(sets, set)
+	}
+	return sets, nil
+}
+
+// Application implements awsapi.Catalog: a service of greengate.yaml is an application with one group.
+func (w *wire) Application(_ context.Context, name string) (awsapi.Application, error) {
+	s, ok := w.cloud.State().Services[name]
+	if !ok {
+		return awsapi.Application{}, deploy.Errorf(deploy.CodeNotFound, "application '%s' does not exist", name)
+	}
+	return awsapi.Application{ID: stableUUID("application", name), Name: name, Created: s.Created}, nil
+}
+
+// Applications implements awsapi.Catalog.
+func (w *wire) Applications(context.Context) ([]string, error) {
+	return slices.Sorted(maps.Keys(w.cloud.State().Services)), nil
+}
+
+// Group implements awsapi.Catalog.
+func (w *wire) Group(ctx context.Context, application, name string) (awsapi.Group, error) {
+	state := w.cloud.State()
+	s, ok := state.Services[application]
+	if !ok || name != application {
+		return awsapi.Group{}, deploy.Errorf(deploy.CodeNotFound, "deployment group '%s' of application '%s' does not exist", name, application)
+	}
+	g := awsapi.Group{
+		ID: stableUUID("group", application+"/"+name), Application: application, Name: name,
+		ServiceRoleARN: fmt.Sprintf("arn:aws:iam::%s:role/greengate", w.account), Target: w.target(application), Plan: s.Spec.Plan(),
+	}
+	if ts, ok := state.Primary(application); ok {
+		g.Revision = ts.Revision
+	}
+	attempted, err := w.db.List(ctx, store.Filter{Application: application, Group: name, Limit: 1})
+	if err != nil {
+		return awsapi.Group{}, err
+	}
+	if len(attempted) > 0 {
+		g.LastAttempted = &attempted[0]
+	}
+	succeeded, err := w.db.List(ctx, store.Filter{
+		Application: application, Group: name, Limit: 1, Statuses: []deploy.Status{deploy.StatusSucceeded},
+	})
+	if err != nil {
+		return awsapi.Group{}, err
+	}
+	if len(succeeded) > 0 {
+		g.LastSuccessful = &succeeded[0]
+	}
+	return g, nil
+}
+
+// Groups implements awsapi.Catalog.
+func (w *wire) Groups(_ context.Context, application string) ([]string, error) {
+	if _, ok := w.cloud.State().Services[application]; !ok {
+		return nil, deploy.Errorf(deploy.CodeNotFound, "application '%s' does not exist", application)
+	}
+	return []string{application}, nil
+}
+
+// Stop implements awsapi.Control.
+func (w *wire) Stop(ctx context.Context, r awsapi.StopRequest) error {
+	d, err := w.db.Deployment(ctx, r.DeploymentID)
+	if err != nil {
+		return err
+	}
+	if err := d.CanStop(); err != nil {
+		return err
+	}
+	_, err = w.engine.Post(ctx, r.DeploymentID, "", deploy.Event{
+		Kind: deploy.EventStop, At: time.Now(), By: r.By.ARN, GoBack: r.GoBack,
+	})
+	return err
+}
+
+// Continue implements awsapi.Control.
+func (w *wire) Continue(ctx context.Context, r awsapi.ContinueRequest) error {
+	d, err := w.db.Deployment(ctx, r.DeploymentID)
+	if err != nil {
+		return err
+	}
+	if err := d.CanContinue(r.Wait); err != nil {
+		return err
+	}
+	_, err = w.engine.Post(ctx, r.DeploymentID, "", deploy.Event{
+		Kind: deploy.EventContinue, At: time.Now(), By: r.By.ARN, Wait: r.Wait,
+	})
+	return err
+}
+
+// Report implements awsapi.Control. The inbox takes one report an execution id, so of two that come
+// at the same time one is refused.
+func (w *wire) Report(ctx context.Context, r awsapi.HookReport) error {
+	deployment, seq, err := parseExecutionID(w.key, r.ExecutionID)
+	if err != nil {
+		return err
+	}
+	if deployment != r.DeploymentID {
+		return deploy.Errorf(deploy.CodeHookUnknown, "the execution id belongs to another deployment than %s", r.DeploymentID)
+	}
+	d, err := w.db.Deployment(ctx, deployment)
+	if err != nil {
+		return err
+	}
+	if err := d.CanReport(seq); err != nil {
+		return err
+	}
+	added, err := w.engine.Post(ctx, deployment, fmt.Sprintf("report/%d", seq), deploy.Event{
+		Kind: deploy.EventReported, At: time.Now(), Seq: seq, Report: r.Status, By: r.By.ARN,
+	})
+	if errors.Is(err, &deploy.Error{Code: deploy.CodeAlreadyCompleted}) || (err == nil && !added) {
+		return deploy.Errorf(deploy.CodeHookCompleted, "the hook of deployment %s has reported already, or its event has ended", deployment)
+	}
+	return err
+}
