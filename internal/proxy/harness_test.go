@@ -282,3 +282,49 @@ func rawRequest(t testing.TB, addr, text string) (*http.Response, string) {
 	}
 	return resp, string(b)
 }
+
+// httpConn is one client connection that is used for several requests.
+type httpConn struct {
+	t testing.TB
+	net.Conn
+	r *bufio.Reader
+}
+
+func dialHTTP(t testing.TB, addr string) *httpConn {
+	t.Helper()
+	c := dial(t, addr)
+	return &httpConn{t: t, Conn: c, r: bufio.NewReader(c)}
+}
+
+func (c *httpConn) get(target string) (*http.Response, string) {
+	c.t.Helper()
+	return c.do("GET", target, "")
+}
+
+// do sends a request; fields are whole lines with CRLF.
+func (c *httpConn) do(method, target, fields string) (*http.Response, string) {
+	c.t.Helper()
+	c.send(method + " " + target + " HTTP/1.1\r\nHost: example.com\r\n" + fields + "\r\n")
+	return c.read(method)
+}
+
+func (c *httpConn) send(text string) {
+	c.t.Helper()
+	if _, err := io.WriteString(c, text); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *httpConn) read(method string) (*http.Response, string) {
+	c.t.Helper()
+	resp, err := http.ReadResponse(c.r, &http.Request{Method: method})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return resp, string(b)
+}
