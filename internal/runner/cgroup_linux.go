@@ -18,16 +18,6 @@ import (
 // CgroupOff as Config.CgroupRoot makes the runner use no cgroups.
 const CgroupOff = "off"
 
-// cgroupSet names the cgroup folders of one unit; "" where there is none. It is part of the journal, so that a later
-// runner finds them whatever cgroup it runs in itself.
-type cgroupSet struct {
-	// Tree holds all processes of the unit.
-	Tree   string `json:"tree,omitempty"`
-	Memory string `json:"memory,omitempty"`
-	CPU    string `json:"cpu,omitempty"`
-	PIDs   string `json:"pids,omitempty"`
-}
-
 // folders lists the distinct folders, Tree first.
 func (c cgroupSet) folders() []string {
 	var list []string

@@ -62,6 +62,16 @@ type record struct {
 	NotEnforced []string `json:"not_enforced,omitempty"`
 }
 
+// cgroupSet names the cgroup folders of one unit; "" where there is none. It is part of the journal, so that a later
+// runner finds them whatever cgroup it runs in itself.
+type cgroupSet struct {
+	// Tree holds all processes of the unit.
+	Tree   string `json:"tree,omitempty"`
+	Memory string `json:"memory,omitempty"`
+	CPU    string `json:"cpu,omitempty"`
+	PIDs   string `json:"pids,omitempty"`
+}
+
 // journal is the folder of records.
 type journal struct{ dir string }
 
@@ -69,6 +79,9 @@ func (j journal) path(id string) string { return filepath.Join(j.dir, fileName(i
 
 // base is the beginning of the paths of a unit's FIFOs.
 func (j journal) base(id string) string { return filepath.Join(j.dir, fileName(id)) }
+
+// fifoPaths are the FIFOs of the unit whose files begin with base.
+func fifoPaths(base string) [2]string { return [2]string{base + ".out", base + ".err"} }
 
 // save makes the record durable.
 func (j journal) save(r *record) error {

@@ -30,9 +30,6 @@ type output struct {
 	wg     sync.WaitGroup
 }
 
-// fifoPaths are the FIFOs of the unit whose files begin with base.
-func fifoPaths(base string) [2]string { return [2]string{base + ".out", base + ".err"} }
-
 // openOutput opens (or makes) the FIFOs of a unit and begins to read them into the log.
 func openOutput(base string, log *logFile, logger *slog.Logger) (*output, error) {
 	o := &output{log: log, logger: logger}

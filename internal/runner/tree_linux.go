@@ -12,12 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Names of the environment variables that mark a unit's processes.
-const (
-	markUnit         = "GREENGATE_UNIT"
-	markInstallation = "GREENGATE_INSTALLATION"
-)
-
 // tree finds and kills all processes of a unit: by its cgroup, or without one by the markers in the environment, the
 // session of the main process, and descent from a process so found.
 type tree struct {

@@ -20,6 +20,12 @@ const (
 	maxLogKeep  = 1000
 )
 
+// Names of the environment variables that mark a unit's processes.
+const (
+	markUnit         = "GREENGATE_UNIT"
+	markInstallation = "GREENGATE_INSTALLATION"
+)
+
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9._:/-]{1,200}$`)
 
 func invalid(format string, args ...any) error {
