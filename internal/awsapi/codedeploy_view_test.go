@@ -105,23 +105,11 @@ func TestView_specSample(t *testing.T) {
 	t.Parallel()
 	e := serve(t, nil)
 	var want, got any
-	sample := `{"deploymentTarget":{"deploymentTargetType":"ECSTarget","ecsTarget":{
-	 "deploymentId":"d-AB12CD34E","targetId":"c:s","targetArn":"arn:aws:ecs:us-east-1:000000000000:service/c/s",
-	 "lastUpdatedAt":1795348830.123,"status":"InProgress","lifecycleEvents":[
-	 {"lifecycleEventName":"BeforeInstall","startTime":1795348801.123,"endTime":1795348802.123,"status":"Succeeded"},
-	 {"lifecycleEventName":"Install","startTime":1795348803.123,"endTime":1795348804.123,"status":"Succeeded"},
-	 {"lifecycleEventName":"AfterInstall","startTime":1795348805.123,"endTime":1795348806.123,"status":"Succeeded"},
-	 {"lifecycleEventName":"AllowTestTraffic","startTime":1795348807.123,"endTime":1795348808.123,"status":"Succeeded"},
-	 {"lifecycleEventName":"AfterAllowTestTraffic","startTime":1795348809.123,"endTime":1795348810.123,"status":"Succeeded"},
-	 {"lifecycleEventName":"BeforeAllowTraffic","startTime":1795348811.123,"endTime":1795348812.123,"status":"Succeeded"},
-	 {"lifecycleEventName":"AllowTraffic","startTime":1795348813.123,"status":"InProgress"},
-	 {"lifecycleEventName":"AfterAllowTraffic","status":"Pending"}],
-	 "taskSetsInfo":[
-	 {"identifer":"ecs-svc/1111111111111111111","desiredCount":2,"pendingCount":0,"runningCount":2,"status":"PRIMARY",
-	  "trafficWeight":90.0,"targetGroup":{"name":"t1"},"taskSetLabel":"Blue"},
-	 {"identifer":"` + taskSetIdentifier("shop-2") + `","desiredCount":2,"pendingCount":1,"runningCount":1,"status":"ACTIVE",
-	  "trafficWeight":10.0,"targetGroup":{"name":"t2"},"taskSetLabel":"Green"}]}}}`
-	if err := json.Unmarshal([]byte(sample), &want); err != nil {
+	sample, err := os.ReadFile("testdata/target-sample.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(sample, &want); err != nil {
 		t.Fatal(err)
 	}
 	a := e.call(t, cdPrefix+"GetDeploymentTarget", `{"deploymentId":"d-AB12CD34E","targetId":"c:s"}`)

@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func testRing(t testing.TB, master byte) *KeyRing {
-	t.Helper()
+func testRing(tb testing.TB, master byte) *KeyRing {
+	tb.Helper()
 	k, err := NewKeyRing(KeyRingConfig{
 		AccountID: "000000000000",
 		MasterKey: bytes.Repeat([]byte{master}, 32),
@@ -23,7 +23,7 @@ func testRing(t testing.TB, master byte) *KeyRing {
 		Now:       vectorTime,
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return k
 }

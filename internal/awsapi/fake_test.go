@@ -364,7 +364,7 @@ func (e *endpoint) callAs(t *testing.T, c Credentials, target, body string) answ
 	}
 	r.Header.Set("Content-Type", contentTypeJSON11)
 	r.Header.Set("X-Amz-Target", target)
-	signRequest(r, RootKey{c.AccessKeyID, c.SecretAccessKey}, c.SessionToken, "codedeploy", "eu-west-1", time.Now(), []byte(body))
+	signer{RootKey{c.AccessKeyID, c.SecretAccessKey}, c.SessionToken, "codedeploy", "eu-west-1", time.Now()}.sign(r, body)
 	return send(t, r)
 }
 

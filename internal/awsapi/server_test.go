@@ -202,7 +202,7 @@ func TestServer_longPoll(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Header.Set("X-Amz-Target", deploy.TargetPrefix+"Wait")
-	signRequest(r, rootKey(), "", "greengate", "us-east-1", time.Now(), []byte("{}"))
+	signer{rootKey(), "", "greengate", "us-east-1", time.Now()}.sign(r, "{}")
 	done := make(chan error, 1)
 	go func() {
 		resp, err := http.DefaultClient.Do(r)

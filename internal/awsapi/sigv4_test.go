@@ -134,14 +134,21 @@ func TestVerify_published(t *testing.T) {
 	}
 }
 
-// signRequest signs r as a client does. It shares canonicalRequest with the server; that this is right, the vectors say.
-func signRequest(r *http.Request, key RootKey, token, service, region string, at time.Time, body []byte) {
-	stamp := at.UTC().Format(sigTimeForm)
+// signer signs requests as a client does. It shares canonicalRequest with the server; that this is right, the vectors say.
+type signer struct {
+	key             RootKey
+	token           string
+	service, region string
+	at              time.Time
+}
+
+func (s signer) sign(r *http.Request, body string) {
+	stamp := s.at.UTC().Format(sigTimeForm)
 	r.Header.Set("X-Amz-Date", stamp)
-	if token != "" {
-		r.Header.Set("X-Amz-Security-Token", token)
+	if s.token != "" {
+		r.Header.Set("X-Amz-Security-Token", s.token)
 	}
-	a := &authorization{accessKeyID: key.AccessKeyID, date: stamp[:8], region: region, service: service}
+	a := &authorization{accessKeyID: s.key.AccessKeyID, date: stamp[:8], region: s.region, service: s.service}
 	a.signedHeaders = []string{"host"}
 	for name := range r.Header {
 		if low := strings.ToLower(name); strings.HasPrefix(low, "x-amz-") || low == "content-type" {
@@ -152,13 +159,17 @@ func signRequest(r *http.Request, key RootKey, token, service, region string, at
 	if r.Host == "" {
 		r.Host = r.URL.Host
 	}
-	sum := sha256.Sum256(body)
+	sum := sha256.Sum256([]byte(body))
 	canonical, err := canonicalRequest(r, a, hex.EncodeToString(sum[:]))
 	if err != nil {
 		panic(err)
 	}
 	r.Header.Set("Authorization", fmt.Sprintf("%s Credential=%s/%s, SignedHeaders=%s, Signature=%x", sigAlgorithm,
-		key.AccessKeyID, a.scope(), strings.Join(a.signedHeaders, ";"), sign(key.SecretAccessKey, a, stamp, canonical)))
+		a.accessKeyID, a.scope(), strings.Join(a.signedHeaders, ";"), sign(s.key.SecretAccessKey, a, stamp, canonical)))
+}
+
+func exampleSigner(at time.Time) signer {
+	return signer{RootKey{"AKIDEXAMPLE", exampleSecret}, "", "codedeploy", "us-east-1", at}
 }
 
 func TestVerify_refuses(t *testing.T) {
@@ -166,7 +177,7 @@ func TestVerify_refuses(t *testing.T) {
 	now := vectorTime()
 	good := func() *http.Request {
 		r := wireRequest(t, "POST", "http://127.0.0.1/", "{}", map[string]string{"X-Amz-Target": "CodeDeploy_20141006.GetDeployment"})
-		signRequest(r, RootKey{"AKIDEXAMPLE", exampleSecret}, "", "codedeploy", "us-east-1", now, []byte("{}"))
+		exampleSigner(now).sign(r, "{}")
 		return r
 	}
 	if err := verify(good(), exampleKeys{}, now); err != nil {
@@ -241,7 +252,7 @@ func TestVerify_contentHash(t *testing.T) {
 	body := `{"deploymentId":"d-AB12CD34E"}`
 	empty := sha256.Sum256(nil)
 	r := wireRequest(t, "POST", "http://127.0.0.1/", body, map[string]string{"X-Amz-Content-Sha256": hex.EncodeToString(empty[:])})
-	signRequest(r, RootKey{"AKIDEXAMPLE", exampleSecret}, "", "codedeploy", "us-east-1", now, nil)
+	exampleSigner(now).sign(r, "")
 	if err := verify(r, exampleKeys{}, now); !named(err, "InvalidSignatureException") {
 		t.Fatalf("a signature over another body was taken: %v", err)
 	}

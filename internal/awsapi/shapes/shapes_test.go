@@ -157,8 +157,8 @@ func TestGenerated(t *testing.T) {
 		!slices.Contains(ops[i].Errors, "InvalidDeploymentTargetIdException") {
 		t.Errorf("GetDeploymentTarget is not what the model says")
 	}
-	field, ok := reflect.TypeFor[codedeploy.ECSTaskSet]().FieldByName("Identifer")
-	if !ok || field.Tag.Get("json") != "identifer,omitzero" {
+	field, ok := reflect.TypeFor[codedeploy.ECSTaskSet]().FieldByName("Identifer") //nolint:misspell // the wire's own spelling
+	if !ok || field.Tag.Get("json") != "identifer,omitzero" {                      //nolint:misspell // the wire's own spelling
 		t.Errorf("the wire's own spelling is lost: %q", field.Tag)
 	}
 	field, _ = reflect.TypeFor[codedeploy.GetApplicationInput]().FieldByName("ApplicationName")

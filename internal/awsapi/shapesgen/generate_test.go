@@ -100,7 +100,7 @@ func TestGenerate(t *testing.T) {
 func TestGoName(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		"deploymentId": "DeploymentID", "deploymentIds": "DeploymentIDs", "listenerArns": "ListenerARNs", "identifer": "Identifer",
+		"deploymentId": "DeploymentID", "deploymentIds": "DeploymentIDs", "listenerArns": "ListenerARNs",
 		"ECSTarget": "ECSTarget", "idleTimeout": "IdleTimeout", "x": "X",
 	} {
 		if got := goName(in); got != want {
