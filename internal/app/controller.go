@@ -165,6 +165,7 @@ func operations(w *wire, s *services, l *logs) map[string]awsapi.Operation {
 // that are not terminal go on with the next controller.
 func (c *Controller) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, c.db.Close()) }()
+	told := ctx
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	var parts sync.WaitGroup
@@ -185,10 +186,10 @@ func (c *Controller) Run(ctx context.Context) (err error) {
 		fail(fmt.Errorf("say ready: %w", err))
 	}
 	<-ctx.Done()
-	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
-		return cause
+	if told.Err() != nil {
+		return nil
 	}
-	return nil
+	return context.Cause(ctx)
 }
 
 func (c *Controller) runAPI(ctx context.Context) error {

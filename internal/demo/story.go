@@ -1,0 +1,260 @@
+package demo
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Options of the demo.
+type Options struct {
+	// Executable is the greengate binary that is driven.
+	Executable string
+	Out        io.Writer
+	// JSONFile gets the report for machines; empty writes none.
+	JSONFile string
+}
+
+const (
+	service = "shop"
+	// minRequests is how many requests the load must have sent before the demo ends.
+	minRequests = 20_000
+	// startLimit bounds the start of the installation, loadLimit the wait for the last requests.
+	startLimit = 20 * time.Second
+	loadLimit  = 40 * time.Second
+)
+
+// chapter is one version of the sample service and what is to become of it.
+type chapter struct {
+	version, fault, title string
+	exit                  int // of greengate deploy --wait
+	verify                func(Deployment) error
+}
+
+func chapters() []chapter {
+	return []chapter{
+		{version: "v1", title: "v1 is the first deployment: production answers once its hook has passed", exit: 0, verify: succeeded},
+		{version: "v2", title: "v2 is verified on the test listener and promoted by itself, under load", exit: 0, verify: switched},
+		{version: "v3", fault: faultTotals, title: "v3 adds up orders wrongly, which its health check does not see: the hook catches it", exit: 4, verify: caughtByHook},
+		{version: "v4", fault: faultProduction, title: "v4 is wrong only on the production address: the smoke set catches it after the switch", exit: 4, verify: rolledBack},
+	}
+}
+
+// stage is the installation in which the demo runs.
+type stage struct {
+	o                     Options
+	dir, production, test string
+	serve                 *exec.Cmd
+	served                chan error
+	load                  *load
+	violations            []string
+}
+
+// Run tells the whole story and prints it. The error says what did not happen as told.
+func Run(ctx context.Context, o Options) (err error) {
+	dir, err := os.MkdirTemp("", "greengate-demo-")
+	if err != nil {
+		return fmt.Errorf("make demo folder: %w", err)
+	}
+	s := &stage{o: o, dir: dir}
+	defer func() {
+		err = errors.Join(err, s.close())
+	}()
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	begin := time.Now()
+	for _, c := range chapters() {
+		if err := s.play(ctx, c); err != nil {
+			return err
+		}
+	}
+	if err := s.await(ctx); err != nil {
+		return err
+	}
+	requests := s.load.stop()
+	report, err := s.report(ctx, requests)
+	if err != nil {
+		return err
+	}
+	report.Seconds = time.Since(begin).Seconds()
+	if err := s.print(report); err != nil {
+		return err
+	}
+	return s.judge(report)
+}
+
+func (s *stage) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(s.o.Out, format+"\n", args...) // what is shown is no part of the outcome
+}
+
+// open starts the installation on free ports.
+func (s *stage) open(ctx context.Context) error {
+	var err error
+	if s.production, err = freeAddress(ctx); err != nil {
+		return err
+	}
+	if s.test, err = freeAddress(ctx); err != nil {
+		return err
+	}
+	s.serve = s.command(context.WithoutCancel(ctx), "serve", "--listen", "127.0.0.1:0", "--ephemeral")
+	stdout, err := s.serve.StdoutPipe()
+	if err != nil {
+		return fmt.Errorf("pipe: %w", err)
+	}
+	s.serve.Stderr = s.o.Out
+	s.serve.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C reaches us alone; we end it in order
+	if err := s.serve.Start(); err != nil {
+		return fmt.Errorf("start greengate serve: %w", err)
+	}
+	lines := make(chan string, 1)
+	s.served = make(chan error, 1)
+	go func() {
+		r := bufio.NewReader(stdout)
+		line, _ := r.ReadString('\n') // an early end shows as an empty line
+		lines <- line
+		_, _ = io.Copy(io.Discard, r)
+		s.served <- s.serve.Wait()
+	}()
+	select {
+	case line := <-lines:
+		if !strings.HasPrefix(line, "greengate: serving") {
+			return errors.New("greengate serve did not start")
+		}
+		s.say("%s", strings.TrimSpace(line))
+		return nil
+	case <-time.After(startLimit):
+		return fmt.Errorf("greengate serve was not ready within %s", startLimit)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func freeAddress(ctx context.Context) (string, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String(), nil
+}
+
+// command is the binary itself with the demo's data folder and no environment of ours but the path.
+func (s *stage) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, s.o.Executable, append(args, "--data", filepath.Join(s.dir, "data"))...) //nolint:gosec // our own binary
+	cmd.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=" + s.dir}
+	cmd.Dir = s.dir
+	return cmd
+}
+
+// play deploys one version as a person would.
+func (s *stage) play(ctx context.Context, c chapter) error {
+	s.say("\n== %s", c.title)
+	file, err := s.write(c)
+	if err != nil {
+		return err
+	}
+	cmd := s.command(ctx, "deploy", "--file", file, "--wait", "--timeout", "1m")
+	cmd.Stdout, cmd.Stderr = s.o.Out, s.o.Out
+	err = cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		return fmt.Errorf("run greengate deploy: %w", err)
+	}
+	if got := cmd.ProcessState.ExitCode(); got != c.exit {
+		s.violations = append(s.violations, fmt.Sprintf("deploying %s exited with %d instead of %d", c.version, got, c.exit))
+	}
+	if s.load == nil {
+		s.load = startLoad(context.WithoutCancel(ctx), "http://"+s.production)
+	}
+	return nil
+}
+
+// write makes the version's greengate.yaml; it is a file that any service could have.
+func (s *stage) write(c chapter) (string, error) {
+	dir := filepath.Join(s.dir, c.version)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("make folder of %s: %w", c.version, err)
+	}
+	text := fmt.Sprintf(`name: %[1]s
+version: %[2]s
+command: [%[3]q, %[4]s]
+tasks: 2
+env: {VERSION: %[2]s, FAULT: %[5]q, PRODUCTION: %[6]q}
+health: {path: /healthz, interval: 1s}
+listeners: {production: %[6]q, test: %[7]q}
+hooks:
+  AfterAllowTestTraffic:
+    - name: end-to-end
+      command: [%[3]q, %[8]s, test]
+      timeout: 30s
+smoke:
+  - name: smoke
+    command: [%[3]q, %[8]s, production]
+    timeout: 30s
+promote: verified
+drain: 5s
+`, service, c.version, s.o.Executable, ServiceArg, c.fault, s.production, s.test, CheckArg)
+	file := filepath.Join(dir, "greengate.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		return "", fmt.Errorf("write greengate.yaml of %s: %w", c.version, err)
+	}
+	return file, nil
+}
+
+// await lets the load go on until it has sent enough.
+func (s *stage) await(ctx context.Context) error {
+	limit := time.Now().Add(loadLimit)
+	for s.load.total.Load() < minRequests && time.Now().Before(limit) {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// ask runs a command that answers JSON.
+func (s *stage) ask(ctx context.Context, into any, args ...string) error {
+	cmd := s.command(ctx, append(args, "--json")...)
+	cmd.Stderr = s.o.Out
+	data, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("run greengate %s: %w", strings.Join(args, " "), err)
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return fmt.Errorf("decode answer of greengate %s: %w", strings.Join(args, " "), err)
+	}
+	return nil
+}
+
+// close ends the installation with everything in it and removes its folder.
+func (s *stage) close() error {
+	if s.load != nil {
+		s.load.stop()
+	}
+	var err error
+	if s.served != nil {
+		err = s.serve.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-s.served:
+		case <-time.After(startLimit):
+			err = errors.Join(err, errors.New("greengate serve did not end"), s.serve.Process.Kill())
+		}
+	}
+	if rerr := os.RemoveAll(s.dir); rerr != nil {
+		err = errors.Join(err, fmt.Errorf("remove demo folder: %w", rerr))
+	}
+	return err
+}
