@@ -73,10 +73,9 @@ func TestLoadService_golden(t *testing.T) {
 				t.Fatal(err)
 			}
 			s, err := loadIn(t, dir, string(content))
-			got := ""
+			var got string
 			if err != nil {
-				var fe *FileError
-				if !errors.As(err, &fe) {
+				if _, ok := errors.AsType[*FileError](err); !ok {
 					t.Fatalf("error %v is not a FileError", err)
 				}
 				got = err.Error() + "\n"
