@@ -15,14 +15,14 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/term"
-
 	"greengate/internal/app"
 	"greengate/internal/cli"
 	"greengate/internal/config"
 	"greengate/internal/demo"
 	"greengate/internal/runner"
 	"greengate/internal/supervise"
+
+	"golang.org/x/term"
 )
 
 // version is set by the linker; a plain go build takes it from the module.
@@ -46,13 +46,13 @@ func run(args []string) int {
 			return plain(demo.RunCheck(ctx, args[1:], os.Getenv, os.Stdout))
 		}
 	}
-	width, _, err := term.GetSize(int(os.Stdout.Fd())) //nolint:gosec // a file descriptor is small
+	width, _, err := term.GetSize(int(os.Stdout.Fd()))
 	if err != nil {
 		width = 0 // no terminal
 	}
 	env := cli.Env{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Now: time.Now,
-		StdoutTerminal: term.IsTerminal(int(os.Stdout.Fd())), StdinTerminal: term.IsTerminal(int(os.Stdin.Fd())), //nolint:gosec // as above
+		StdoutTerminal: term.IsTerminal(int(os.Stdout.Fd())), StdinTerminal: term.IsTerminal(int(os.Stdin.Fd())),
 		Width: width, Version: buildVersion(),
 	}
 	return cli.Execute(ctx, env, cli.Roles{

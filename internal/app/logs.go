@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -88,8 +89,7 @@ func findHook(d deploy.Deployment, name string) (deploy.Hook, int64, error) {
 		}
 	}
 	var names []string
-	for i := len(d.Verdicts) - 1; i >= 0; i-- {
-		v := d.Verdicts[i]
+	for _, v := range slices.Backward(d.Verdicts) {
 		names = append(names, v.Hook)
 		if v.Hook != name {
 			continue

@@ -175,7 +175,11 @@ func (s *services) ledger(ctx context.Context, _ awsapi.Principal, in deploy.Dep
 	if err != nil {
 		return out, err
 	}
-	out.Versions = append(out.Versions, versions...)
+	for _, v := range versions {
+		if v.TaskSet != "" || v.Requests > 0 { // the nameless row has the requests that reached no task set
+			out.Versions = append(out.Versions, v)
+		}
+	}
 	return out, nil
 }
 

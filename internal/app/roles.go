@@ -93,7 +93,7 @@ func RunProxy(ctx context.Context, r Role) error {
 	if err != nil {
 		return err
 	}
-	p, err := proxy.New(proxy.Config{
+	p, err := proxy.New(proxy.Config{ //nolint:contextcheck // it opens listeners that outlive ctx
 		Dir: Paths(r.Settings.Data).Proxy(), Control: control, Inherited: r.kept(socketProxy),
 		Keep:   func(name string, l *net.TCPListener) error { return r.Handover.Keep(name, l) },
 		Forget: r.Handover.Forget, Logger: r.Log,
@@ -141,7 +141,7 @@ func RunRunner(ctx context.Context, r Role) error {
 	if err != nil {
 		return fmt.Errorf("make runner: %w", err)
 	}
-	functions, err := newFunctions(paths.in("runner", "functions"), server, r)
+	functions, err := newFunctions(paths.in("runner", "functions"), server, r) //nolint:contextcheck // it takes over sandboxes that outlive ctx
 	if err != nil {
 		return err
 	}

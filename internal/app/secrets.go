@@ -130,10 +130,10 @@ func newTaskSetID(service string) string {
 func randomText(n int, alphabet string) string {
 	out := make([]byte, 0, n)
 	buf := make([]byte, 1)
-	limit := byte(256 - 256%len(alphabet)) // reject what would favour the first letters
+	limit := 256 - 256%len(alphabet) // what lies above would favour the first letters
 	for len(out) < n {
-		_, _ = rand.Read(buf)
-		if limit == 0 || buf[0] < limit {
+		_, _ = rand.Read(buf) // never fails (crypto/rand)
+		if int(buf[0]) < limit {
 			out = append(out, alphabet[int(buf[0])%len(alphabet)])
 		}
 	}

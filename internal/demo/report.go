@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -58,14 +60,12 @@ func (s *stage) report(ctx context.Context, requests Requests) (Report, error) {
 		return r, err
 	}
 	records := map[string]deploy.DeploymentView{}
-	for i := len(list.Deployments) - 1; i >= 0; i-- { // oldest first
-		v := list.Deployments[i]
+	for _, v := range list.Deployments {
 		if v.Kind == deploy.KindRollback {
 			records[v.ID] = v
 		}
 	}
-	for i := len(list.Deployments) - 1; i >= 0; i-- {
-		v := list.Deployments[i]
+	for _, v := range slices.Backward(list.Deployments) { // oldest first
 		if v.Kind == deploy.KindRollback {
 			continue
 		}
@@ -144,18 +144,18 @@ func shown(ms float64) string {
 }
 
 func summary(d Deployment) string {
-	text := ""
+	parts := make([]string, 0, len(d.Verdicts)+1)
 	for _, v := range d.Verdicts {
-		text += fmt.Sprintf("%s/%s %s  ", v.Event, v.Hook, v.Status)
+		parts = append(parts, fmt.Sprintf("%s/%s %s", v.Event, v.Hook, v.Status))
 	}
 	if d.Rollback != nil {
 		word := "not verified"
 		if d.Rollback.Verified {
 			word = "verified"
 		}
-		text += fmt.Sprintf("rollback %s %s", d.Rollback.ID, word)
+		parts = append(parts, fmt.Sprintf("rollback %s %s", d.Rollback.ID, word))
 	}
-	return text
+	return strings.Join(parts, ", ")
 }
 
 // judge holds what happened against the story.

@@ -248,7 +248,8 @@ func (s *stage) close() error {
 	if s.served != nil {
 		err = s.serve.Process.Signal(syscall.SIGTERM)
 		select {
-		case <-s.served:
+		case serr := <-s.served:
+			err = errors.Join(err, serr)
 		case <-time.After(startLimit):
 			err = errors.Join(err, errors.New("greengate serve did not end"), s.serve.Process.Kill())
 		}
