@@ -108,6 +108,9 @@ func (b *box) watch(ctx context.Context) {
 			}
 			b.log.Warn("sandbox cannot be watched, taking it as ended", "err", err)
 			e = Exit{}
+			if err := b.m.cfg.Units.Stop(ctx, b.rec.Unit); err != nil {
+				b.log.Error("cannot stop sandbox", "err", err)
+			}
 		}
 		b.exits <- e
 	})

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func haltOutcome(byDeadline bool) outcome {
@@ -44,6 +46,9 @@ func describe(e Exit) string {
 	case e.OOM:
 		return "signal: killed (out of memory)"
 	case e.Signal != "":
+		if n := unix.SignalNum(e.Signal); n != 0 { // "SIGKILL" is "killed" in Lambda's words
+			return "signal: " + n.String()
+		}
 		return "signal: " + e.Signal
 	}
 	return fmt.Sprintf("exit status %d", e.Code)

@@ -2,11 +2,11 @@ package sandbox
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -83,16 +83,11 @@ func newTail(path string, from position, sink func(outputLine)) *tail {
 
 // resume looks for the file that the position belongs to; it may have been rotated away meanwhile.
 func (t *tail) resume(from position) {
-	candidates, _ := filepath.Glob(globQuote(t.path) + "*") // the pattern is well-formed
-	for _, c := range candidates {
-		f, ino, err := openInode(c)
-		if err != nil {
-			continue
-		}
-		if ino == from.Inode {
+	for _, f := range openSeries(t.path) {
+		if t.file == nil && f.inode == from.Inode && f.size >= from.Offset {
 			if _, err := f.Seek(from.Offset, io.SeekStart); err == nil {
-				t.file = f
-				return
+				t.file = f.File
+				continue
 			}
 		}
 		_ = f.Close()
@@ -103,22 +98,56 @@ func globQuote(s string) string {
 	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(s)
 }
 
-func openInode(path string) (*os.File, uint64, error) {
+// outputFile is one file of a rotated series.
+type outputFile struct {
+	*os.File
+	inode uint64
+	size  int64
+}
+
+func openOutput(path string) (outputFile, error) {
 	f, err := os.Open(path) //nolint:gosec // our own output file
 	if err != nil {
-		return nil, 0, fmt.Errorf("open output: %w", err)
+		return outputFile{}, fmt.Errorf("open output: %w", err)
 	}
 	info, err := f.Stat()
 	if err != nil {
 		_ = f.Close()
-		return nil, 0, fmt.Errorf("stat output: %w", err)
+		return outputFile{}, fmt.Errorf("stat output: %w", err)
 	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		_ = f.Close()
-		return nil, 0, errors.New("output file has no inode")
+	return outputFile{f, inodeOf(info), info.Size()}, nil
+}
+
+// inodeOf is the file's number, 0 where the system has none.
+func inodeOf(info os.FileInfo) uint64 {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return st.Ino
 	}
-	return f, st.Ino, nil
+	return 0
+}
+
+// openSeries opens path, path.1, path.2 …: the youngest first. A rotation while it does that shows as one file met twice,
+// and it begins again.
+func openSeries(path string) []outputFile {
+	for {
+		var out []outputFile
+		name, torn := path, false
+		for n := 1; ; n++ {
+			f, err := openOutput(name)
+			if err != nil {
+				break
+			}
+			torn = torn || slices.ContainsFunc(out, func(o outputFile) bool { return o.inode == f.inode })
+			out = append(out, f)
+			name = path + "." + strconv.Itoa(n)
+		}
+		if !torn {
+			return out
+		}
+		for _, f := range out {
+			_ = f.Close()
+		}
+	}
 }
 
 // poll takes over what was written since, up to pollBytes, and tells how many bytes that was.
@@ -137,12 +166,23 @@ func (t *tail) poll() int {
 	return total
 }
 
+// open opens the file after the one that was read last, or the oldest there is.
 func (t *tail) open() bool {
-	f, ino, err := openInode(t.path)
-	if err != nil {
+	series := openSeries(t.path)
+	if len(series) == 0 {
 		return false // not there yet
 	}
-	t.file, t.pos, t.rest = f, position{Inode: ino}, nil
+	pick := len(series) - 1
+	if i := slices.IndexFunc(series, func(f outputFile) bool { return f.inode == t.pos.Inode }); i >= 0 {
+		pick = max(i-1, 0)
+	}
+	for i, f := range series {
+		if i == pick {
+			t.file, t.pos, t.rest = f.File, position{Inode: f.inode}, nil
+			continue
+		}
+		_ = f.Close()
+	}
 	return true
 }
 
@@ -152,7 +192,7 @@ func (t *tail) rotated() bool {
 	if err != nil {
 		return false // between rename and create
 	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Ino == t.pos.Inode && info.Size() >= t.pos.Offset {
+	if inodeOf(info) == t.pos.Inode && info.Size() >= t.pos.Offset {
 		return false
 	}
 	if t.read(pollBytes) > 0 {

@@ -37,7 +37,7 @@ func runtimeMain(args []string) error {
 }
 
 func serveEvent(base, id string, event []byte, header http.Header) error {
-	var e struct{ Do string }
+	var e struct{ Do, File string }
 	if err := json.Unmarshal(event, &e); err != nil {
 		return err
 	}
@@ -46,6 +46,13 @@ func serveEvent(base, id string, event []byte, header http.Header) error {
 	case "error":
 		_, err := send(own+"error", []byte(`{"errorType":"Custom","errorMessage":"boom"}`))
 		return err
+	case "wait": // for a file, then answers once
+		if err := os.WriteFile(e.File+".started", []byte(id), 0o600); err != nil {
+			return err
+		}
+		for _, err := os.Stat(e.File); err != nil; _, err = os.Stat(e.File) {
+			time.Sleep(5 * time.Millisecond) // polls
+		}
 	case "headers":
 		data, _ := json.Marshal(header)
 		_, err := send(own+"response", data)

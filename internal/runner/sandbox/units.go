@@ -40,6 +40,6 @@ type Program struct {
 type Exit struct {
 	Known  bool   `json:"known"`  // false: it ended while nobody watched, the rest means nothing
 	Code   int    `json:"code"`   // exit code where Signal is empty
-	Signal string `json:"signal"` // e.g. "killed"
+	Signal string `json:"signal"` // "SIGKILL" or "killed"
 	OOM    bool   `json:"oom"`    // killed for its memory
 }

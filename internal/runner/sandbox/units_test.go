@@ -90,11 +90,13 @@ func (u *shimUnits) shim(id string) int {
 }
 
 func (u *shimUnits) Wait(ctx context.Context, id string) (Exit, error) {
-	if _, err := os.Stat(u.file(id, "program.json")); err != nil {
-		return Exit{}, fmt.Errorf("unit %s was never started", id)
-	}
 	for {
-		dead := u.shim(id) == 0
+		info, err := os.Stat(filepath.Join(u.dir, id))
+		if err != nil {
+			return Exit{}, fmt.Errorf("unit %s was never started", id)
+		}
+		// A starter that was killed may have a shim on its way that has not written its pid yet.
+		dead := u.shim(id) == 0 && time.Since(info.ModTime()) > 2*time.Second
 		if data, err := os.ReadFile(u.file(id, "exit.json")); err == nil {
 			var e Exit
 			return e, json.Unmarshal(data, &e)
