@@ -345,3 +345,22 @@ func TestCodeDeploy_brokenStore(t *testing.T) {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 }
+
+func FuzzPageToken(f *testing.F) {
+	f.Add(newPageToken(pageDeployments, "d-AB12CD34E"), pageDeployments)
+	f.Add(newPageToken(pageGroups, "web"), pageGroups)
+	f.Add("MTpncm91cHM6", pageGroups)
+	f.Add("", pageConfigs)
+	f.Fuzz(func(t *testing.T, token, kind string) {
+		last, err := readPageToken(kind, token)
+		if err != nil {
+			if last != "" || !named(err, "InvalidNextTokenException") {
+				t.Fatalf("%q: %q, %v", token, last, err)
+			}
+			return
+		}
+		if token != "" && newPageToken(kind, last) != token {
+			t.Fatalf("%q was read as %q, which is %q", token, last, newPageToken(kind, last))
+		}
+	})
+}

@@ -95,6 +95,7 @@ type exchange struct {
 	target    target
 	principal Principal
 	status    int
+	code      string // the error's name, empty where there is none
 }
 
 // ServeHTTP implements http.Handler.
@@ -151,7 +152,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange) ([]
 			Message: "The request failed because of an internal error. Its log entry has request id " + x.id + ".",
 		}
 	}
-	x.status = wire.status()
+	x.status, x.code = wire.status(), wire.Name
 	return x.protocol.encodeError(wire)
 }
 
@@ -246,6 +247,9 @@ func (s *Server) access(ctx context.Context, x *exchange, took time.Duration, wr
 		slog.String("service", x.target.service), slog.String("operation", x.target.operation),
 		slog.String("principal", x.principal.ARN), slog.Int("status", x.status), slog.Duration("took", took),
 		slog.String("request_id", x.id),
+	}
+	if x.code != "" {
+		attrs = append(attrs, slog.String("code", x.code))
 	}
 	if writeErr != nil {
 		attrs = append(attrs, slog.Any("err", writeErr))

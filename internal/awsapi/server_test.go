@@ -177,6 +177,9 @@ func TestServer_accessLog(t *testing.T) {
 		entry.Principal != "arn:aws:iam::000000000000:root" || entry.RequestID != a.requestID || entry.Took <= 0 {
 		t.Errorf("log line %s", line)
 	}
+	if !strings.Contains(e.log.String(), `"code":"UnknownOperationException"`) {
+		t.Errorf("the refusal is not in the log:\n%s", e.log.String())
+	}
 	for _, never := range []string{"PRIVATE", "root-secret", "Signature", "AKIAROOT"} {
 		if strings.Contains(e.log.String(), never) {
 			t.Errorf("%q is in the log:\n%s", never, e.log.String())
