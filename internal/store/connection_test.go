@@ -173,3 +173,11 @@ func TestDiskFull_byPageLimit(t *testing.T) {
 		t.Errorf("active: %v, %v", ids, err)
 	}
 }
+
+func TestPage(t *testing.T) {
+	for limit, want := range map[int]int{-1: 100, 0: 100, 1: 1, 1000: 1000, 1001: 1000} {
+		if got := page(limit); got != want {
+			t.Errorf("limit %d gives a page of %d, want %d", limit, got, want)
+		}
+	}
+}

@@ -49,7 +49,8 @@ func acknowledge(format string, args ...any) {
 // driveGroup steps through the deployments of one group: append, consume, sometimes end and spawn.
 func driveGroup(db *store.DB, g int) error {
 	ctx, group := context.Background(), fmt.Sprintf("g%d", g)
-	id, n := "", 0
+	var id string
+	n := 0
 	list, err := db.List(ctx, store.Filter{Group: group, Limit: 1})
 	if err != nil {
 		return err

@@ -28,9 +28,8 @@ func primary(code int) int { return code & 0xff }
 
 // explain puts what an operator can mend in front of what SQLite said.
 func (db *DB) explain(err error) error {
-	var se *sqlite.Error
 	full := errors.Is(err, syscall.ENOSPC)
-	if errors.As(err, &se) {
+	if se, ok := errors.AsType[*sqlite.Error](err); ok {
 		// Writing reports a full disk as FULL, growing the shared memory file as IOERR_SHMSIZE.
 		full = full || primary(se.Code()) == sqlite3.SQLITE_FULL || se.Code() == sqlite3.SQLITE_IOERR_SHMSIZE
 	}
@@ -42,8 +41,8 @@ func (db *DB) explain(err error) error {
 
 // sqliteCode returns the primary result code of an error of SQLite, else 0.
 func sqliteCode(err error) int {
-	var se *sqlite.Error
-	if !errors.As(err, &se) {
+	se, ok := errors.AsType[*sqlite.Error](err)
+	if !ok {
 		return sqlite3.SQLITE_OK
 	}
 	return primary(se.Code())

@@ -182,6 +182,9 @@ func TestOpen_startsFromNothing(t *testing.T) {
 			if err := db.Create(t.Context(), storetest.New("d-1", "g"), storetest.Event("begin")); err != nil {
 				t.Fatalf("create: %v", err)
 			}
+			if info, err := os.Stat(filepath.Join(dir, "greengate.db")); err != nil || info.Size() == 0 {
+				t.Fatalf("the database is somewhere else: %v, %v", info, err)
+			}
 			wantSound(t, dir)
 			mustClose(t, db)
 			if _, err := open(t, dir).Load(t.Context(), "d-1"); err != nil {

@@ -153,6 +153,7 @@ func testDedupe(s suite) {
 	again("d-1", "d-1/2")
 	again("d-2", "d-1/1")
 	mustAppend(t, s, "d-1", "", "no key")
+	mustAppend(t, s, "d-2", "d-1/2", "taken elsewhere")
 	wantInbox(t, s, "d-1", "no key")
-	wantInbox(t, s, "d-2", "first of d-2", "other deployment")
+	wantInbox(t, s, "d-2", "first of d-2", "other deployment", "taken elsewhere")
 }
