@@ -46,7 +46,7 @@ func (m *Manager) adopt(ctx context.Context) error {
 		m.submit(inv)
 	}
 	if ctx.Err() == nil && len(boxes)+len(waiting)+len(handed) > 0 {
-		m.log.Info("function sandboxes adopted", "sandboxes", len(boxes), "waiting", len(waiting), "lost", len(handed))
+		m.log.InfoContext(ctx, "function sandboxes adopted", "sandboxes", len(boxes), "waiting", len(waiting), "lost", len(handed))
 	}
 	return nil
 }

@@ -310,7 +310,7 @@ func (b *box) onTick(ctx context.Context) bool {
 			return b.timedOut(ctx)
 		}
 	case b.waiting == nil && now.Sub(b.since) > b.m.cfg.InitTimeout:
-		b.log.Warn("sandbox does not ask for work, ending it", "offered", b.offered != nil)
+		b.log.WarnContext(ctx, "sandbox does not ask for work, ending it", "offered", b.offered != nil)
 		if b.offered != nil && !b.adopted && b.served == 0 && b.kill(ctx) {
 			b.drain(ctx, "")
 			b.failOffered(ctx, initTimeoutOutcome(b.m.cfg.InitTimeout))

@@ -92,7 +92,7 @@ func (b *box) listen(ctx context.Context) error {
 	}
 	b.m.wg.Go(func() {
 		if err := b.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			b.log.Error("Runtime API stopped", "err", err)
+			b.log.ErrorContext(ctx, "Runtime API stopped", "err", err)
 		}
 	})
 	return nil
@@ -106,10 +106,10 @@ func (b *box) watch(ctx context.Context) {
 			if ctx.Err() != nil {
 				return
 			}
-			b.log.Warn("sandbox cannot be watched, taking it as ended", "err", err)
+			b.log.WarnContext(ctx, "sandbox cannot be watched, taking it as ended", "err", err)
 			e = Exit{}
 			if err := b.m.cfg.Units.Stop(ctx, b.rec.Unit); err != nil {
-				b.log.Error("cannot stop sandbox", "err", err)
+				b.log.ErrorContext(ctx, "cannot stop sandbox", "err", err)
 			}
 		}
 		b.exits <- e
@@ -122,7 +122,7 @@ func (b *box) kill(ctx context.Context) bool {
 		return true
 	}
 	if err := b.m.cfg.Units.Stop(ctx, b.rec.Unit); err != nil {
-		b.log.Error("cannot stop sandbox", "err", err)
+		b.log.ErrorContext(ctx, "cannot stop sandbox", "err", err)
 	}
 	limit := time.NewTimer(killLimit)
 	defer limit.Stop()
@@ -134,7 +134,7 @@ func (b *box) kill(ctx context.Context) bool {
 		case <-ctx.Done():
 			return false
 		case <-limit.C:
-			b.log.Error("sandbox does not end", "waited", killLimit.String())
+			b.log.ErrorContext(ctx, "sandbox does not end", "waited", killLimit.String())
 			b.ended = true // results are not held back by that
 			return true
 		case n := <-b.nexts:
@@ -226,7 +226,7 @@ func (b *box) startFailed(ctx context.Context, err error) {
 	if ctx.Err() != nil {
 		return
 	}
-	b.log.Error("cannot start sandbox", "err", err)
+	b.log.ErrorContext(ctx, "cannot start sandbox", "err", err)
 	out := startOutcome(err)
 	switch {
 	case b.cur != nil: // adopted, and its address is lost: no answer can come
@@ -251,10 +251,10 @@ func (b *box) remove(ctx context.Context) {
 		return
 	}
 	if err := b.m.cfg.Unkeep(b.rec.Unit); err != nil {
-		b.log.Warn("cannot release listener", "err", err)
+		b.log.WarnContext(ctx, "cannot release listener", "err", err)
 	}
 	if err := removeDurable(b.m.journal.boxPath(b.rec.ID)); err != nil {
-		b.log.Error("cannot forget sandbox", "err", err)
+		b.log.ErrorContext(ctx, "cannot forget sandbox", "err", err)
 	}
 	b.clean(ctx)
 	b.m.removed(b, b.offered)
@@ -272,13 +272,13 @@ func (b *box) stopProgram(ctx context.Context) bool {
 func (b *box) clean(ctx context.Context) {
 	if f, ok := b.m.cfg.Units.(UnitForgetter); ok {
 		if err := f.Forget(ctx, b.rec.Unit); err != nil {
-			b.log.Warn("cannot forget program", "err", err)
+			b.log.WarnContext(ctx, "cannot forget program", "err", err)
 		}
 	}
 	files, _ := filepath.Glob(globQuote(b.outputPath()) + "*") // the pattern is well-formed
 	for _, f := range append(files, b.scratchPath()) {
 		if err := os.RemoveAll(f); err != nil {
-			b.log.Warn("cannot remove sandbox files", "err", err)
+			b.log.WarnContext(ctx, "cannot remove sandbox files", "err", err)
 		}
 	}
 }

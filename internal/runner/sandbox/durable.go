@@ -16,7 +16,7 @@ func writeDurable(path string, data []byte) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			_ = os.Remove(f.Name())
+			_ = os.Remove(f.Name()) //nolint:gosec // ids and names are checked before they become paths
 		}
 	}()
 	if _, err = f.Write(data); err == nil {
@@ -28,7 +28,7 @@ func writeDurable(path string, data []byte) (err error) {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	if err = os.Rename(f.Name(), path); err != nil {
+	if err = os.Rename(f.Name(), path); err != nil { //nolint:gosec // ids and names are checked before they become paths
 		return fmt.Errorf("replace %s: %w", path, err)
 	}
 	return syncDir(dir)

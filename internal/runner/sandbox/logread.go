@@ -40,7 +40,7 @@ func ReadLog(dir, function, stream string, since int64) (LogPage, error) {
 	if !functionPattern.MatchString(function) || !streamPattern.MatchString(stream) || since < 0 {
 		return page, invalid("log stream %q of function %q at %d", stream, function, since)
 	}
-	f, err := os.Open(streamPath(dir, function, stream)) //nolint:gosec // names were checked
+	f, err := os.Open(streamPath(dir, function, stream))
 	if errors.Is(err, fs.ErrNotExist) {
 		return page, fmt.Errorf("log stream %s of %s: %w", stream, function, ErrNotFound)
 	}

@@ -202,7 +202,7 @@ func (m *Manager) stored(id string) (Result, error) {
 		return Result{}, err
 	}
 	if err != nil {
-		return Result{
+		return Result{ //nolint:nilerr // it is accepted and must not run again: its outcome is unknown
 			ID: id, State: StateUnknown, ErrorType: ErrorTypeUnknown,
 			ErrorMessage: "the journal of this invocation cannot be read: " + err.Error(),
 		}, nil
@@ -372,7 +372,7 @@ func (m *Manager) prune(ctx context.Context) {
 	for {
 		ids, err := m.journal.ids("invocations")
 		if err != nil {
-			m.log.Error("cannot list the journal", "err", err)
+			m.log.ErrorContext(ctx, "cannot list the journal", "err", err)
 		}
 		for _, id := range ids {
 			rec, err := m.journal.load(id)
@@ -380,7 +380,7 @@ func (m *Manager) prune(ctx context.Context) {
 				continue
 			}
 			if err := removeDurable(m.journal.invocationPath(id)); err != nil {
-				m.log.Error("cannot forget invocation", "invocation", id, "err", err)
+				m.log.ErrorContext(ctx, "cannot forget invocation", "invocation", id, "err", err)
 			}
 			if ctx.Err() != nil {
 				return

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -26,16 +25,6 @@ type world struct {
 	n     atomic.Int64
 }
 
-func testDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "gg")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
-}
-
 func searchPath(t *testing.T) string {
 	t.Helper()
 	dirs := []string{}
@@ -49,7 +38,7 @@ func searchPath(t *testing.T) string {
 
 func newWorld(t *testing.T, change func(*Config)) *world {
 	t.Helper()
-	dir := testDir(t)
+	dir := t.TempDir()
 	w := &world{t: t, units: newShimUnits(filepath.Join(dir, "units")), code: filepath.Join(dir, "code")}
 	for _, d := range []string{w.units.dir, w.code} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
@@ -104,12 +93,13 @@ func (w *world) write(name, text string) {
 	}
 }
 
-// python writes a handler and describes its function; $F in the code is a file beside it.
+// python writes a handler that our own bootstrap runs and describes its function; $F in the code is a file beside it.
 func (w *world) python(code string) Function {
 	w.t.Helper()
 	if _, err := exec.LookPath("python3"); err != nil {
 		w.t.Skip("python3 is not on PATH: Python handlers are not tested")
 	}
+	w.write("awslambdaric.py", "raise ImportError('hidden, so that our own bootstrap is tested')\n")
 	name := fmt.Sprintf("handler%d", w.n.Add(1))
 	w.write(name+".py", strings.ReplaceAll(code, "$F", filepath.Join(w.code, "out.txt")))
 	return w.function("python3", name+".handler")
@@ -500,4 +490,4 @@ func TestManager_closedRefuses(t *testing.T) {
 	w.start()
 }
 
-func discardLogger() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func discardLogger() *slog.Logger { return slog.New(slog.DiscardHandler) }

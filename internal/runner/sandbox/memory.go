@@ -21,7 +21,7 @@ func procMemoryPeak(api string) int64 {
 		if err != nil || !bytes.Contains(env, marker) {
 			continue
 		}
-		status, err := os.ReadFile(filepath.Join(filepath.Dir(name), "status")) //nolint:gosec // a path of /proc
+		status, err := os.ReadFile(filepath.Join(filepath.Dir(name), "status"))
 		if err == nil {
 			peak = max(peak, statusPeak(status))
 		}

@@ -22,10 +22,10 @@ func appendFile(t *testing.T, path, text string) {
 	}
 }
 
-func rotate(t *testing.T, path string, keep int) {
+func rotate(t *testing.T, path string) {
 	t.Helper()
-	_ = os.Remove(fmt.Sprint(path, ".", keep))
-	for n := keep - 1; n >= 1; n-- {
+	_ = os.Remove(path + ".3")
+	for n := 2; n >= 1; n-- {
 		_ = os.Rename(fmt.Sprint(path, ".", n), fmt.Sprint(path, ".", n+1))
 	}
 	if err := os.Rename(path, path+".1"); err != nil {
@@ -60,9 +60,9 @@ func TestTail(t *testing.T) {
 	appendFile(t, path, "not ours\n")
 	expect("stdout:not ours")
 	appendFile(t, path, stamp+"stdout F before the rotation\n")
-	rotate(t, path, 3)
+	rotate(t, path)
 	appendFile(t, path, stamp+"stdout F in the middle\n")
-	rotate(t, path, 3)
+	rotate(t, path)
 	appendFile(t, path, stamp+"stdout F after the rotation\n")
 	expect("stdout:before the rotation", "stdout:in the middle", "stdout:after the rotation")
 	appendFile(t, path, stamp+"stdout F no newline"+endMark+"id-1\n"+stamp+"stderr F "+endMark+"id-1\n")
@@ -74,13 +74,13 @@ func TestTail(t *testing.T) {
 
 	// The next manager reads on where the log ends, also when the file was rotated meanwhile.
 	appendFile(t, path, stamp+"stdout F while away\n")
-	rotate(t, path, 3)
+	rotate(t, path)
 	appendFile(t, path, stamp+"stdout F and after\n")
 	tl = newTail(path, last, sink)
 	expect("stdout:while away", "stdout:and after")
 	tl.close()
 	for range 3 {
-		rotate(t, path, 3)
+		rotate(t, path)
 		appendFile(t, path, stamp+"stdout F new\n")
 	}
 	tl = newTail(path, position{Inode: 1, Offset: 7}, sink) // rotated away for good: all that is left

@@ -85,7 +85,7 @@ func (b *box) serveNext(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if err := writeEvent(w, d); err != nil {
-			b.log.Warn("cannot hand over event", "invocation", d.rec.ID, "err", err)
+			b.log.WarnContext(r.Context(), "cannot hand over event", "invocation", d.rec.ID, "err", err)
 			b.tell(post{kind: postLost, id: d.rec.ID})
 		}
 	case <-n.gone:
@@ -221,8 +221,7 @@ func readBody(w http.ResponseWriter, r *http.Request) (body []byte, tooBig bool,
 		return body, false, nil
 	}
 	_, err = io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, 64<<20))
-	var limit *http.MaxBytesError
-	if errors.As(err, &limit) {
+	if _, over := errors.AsType[*http.MaxBytesError](err); over {
 		err = nil
 	}
 	return nil, true, err

@@ -48,7 +48,7 @@ func (u *shimUnits) Start(ctx context.Context, p Program) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(self, "role-shim", filepath.Join(u.dir, p.ID)) //nolint:noctx // outlives us
+	cmd := exec.Command(self, "role-shim", filepath.Join(u.dir, p.ID)) // without a context: it outlives us
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
@@ -186,7 +186,7 @@ func shimStart(dir string) (*exec.Cmd, *sync.WaitGroup, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	cmd := exec.Command(p.Command[0], p.Command[1:]...) //nolint:noctx // ended by killDescendants
+	cmd := exec.Command(p.Command[0], p.Command[1:]...)
 	cmd.Dir = p.Dir
 	cmd.Env = []string{}
 	for k, v := range p.Env {
