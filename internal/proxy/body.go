@@ -159,6 +159,7 @@ type body struct {
 	limit    int64 // 0: none
 	trailer  []byte
 	trailers []field
+	err      error // found behind data that was handed out first
 }
 
 // start begins a body of length bytes (or lengthChunked, lengthUntilClose).
@@ -177,6 +178,9 @@ func (b *body) start(from *reader, length, limit int64) {
 // Read fills p with what is there: it waits for the first byte only. io.EOF is the clean end, io.ErrUnexpectedEOF a
 // broken one. The end is noticed together with the last bytes whenever it is there already.
 func (b *body) Read(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err
+	}
 	n := 0
 	for {
 		switch b.state {
@@ -298,7 +302,7 @@ func unexpected(err error) error {
 // buffered takes what can be had without reading from the connection, and notices the end if it is there too. The
 // bytes are valid until the next read.
 func (b *body) buffered() ([]byte, error) {
-	for {
+	for b.err == nil {
 		switch b.state {
 		case bodyDone:
 			return nil, nil
@@ -307,13 +311,15 @@ func (b *body) buffered() ([]byte, error) {
 				return nil, nil
 			}
 			p := b.take()
-			return p, b.settled()
+			b.err = b.settled()
+			return p, nil
 		case bodyChunkSize, bodyChunkEnd, bodyTrailer:
 			if more, err := b.framing(false); err != nil || !more {
 				return nil, err
 			}
 		}
 	}
+	return nil, b.err
 }
 
 // take hands out buffered data of the body.
@@ -351,5 +357,5 @@ func (b *body) settled() error {
 	return nil
 }
 
-func (b *body) finished() bool        { return b.state == bodyDone }
+func (b *body) finished() bool         { return b.state == bodyDone }
 func (b *body) trailerFields() []field { return b.trailers }

@@ -22,7 +22,9 @@ const (
 	answerTimeout = 5 * time.Second
 	lingerTimeout = time.Second
 	lingerBytes   = 1 << 20
-	// freshGrace is how long, in a shutdown, a connection that has not been used yet may still send a request.
+	// In a shutdown an idle connection is not closed at once: a request may be on its way. One that has not been used
+	// yet was most likely opened for a request.
+	idleGrace  = 100 * time.Millisecond
 	freshGrace = time.Second
 
 	h2PrefaceHead = "PRI * HTTP/2.0\r\n\r\n"
@@ -56,7 +58,7 @@ type clientConn struct {
 	headBy       time.Time
 	bodyBy       time.Time
 	writeBy      time.Time
-	served       bool
+	served       atomic.Bool
 	idle         atomic.Bool
 	closing      atomic.Bool
 	stopped      atomic.Bool // stopReading was called
@@ -92,14 +94,14 @@ func (c *clientConn) serve(ctx context.Context) (handed bool) {
 			c.refuse(err)
 			return false
 		}
-		if string(head) == h2PrefaceHead && !c.served {
+		if string(head) == h2PrefaceHead && !c.served.Load() {
 			c.rd.r -= len(head)
 			return true
 		}
 		if !c.one(ctx, head) {
 			return false
 		}
-		c.served = true
+		c.served.Store(true)
 	}
 	return false
 }
@@ -282,9 +284,14 @@ func (c *clientConn) linger() {
 // closeWhenIdle ends the connection after the request that it is busy with.
 func (c *clientConn) closeWhenIdle() {
 	c.closing.Store(true)
-	if c.idle.Load() {
-		_ = c.conn.SetReadDeadline(time.Now().Add(freshGrace))
+	if !c.idle.Load() {
+		return
 	}
+	grace := freshGrace
+	if c.served.Load() {
+		grace = idleGrace
+	}
+	_ = c.conn.SetReadDeadline(time.Now().Add(grace))
 }
 
 // The peer of the exchange.

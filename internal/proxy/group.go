@@ -21,7 +21,7 @@ type target struct {
 	backoff     time.Duration // grows with each connect that fails in a row
 	suspect     time.Time     // avoided until then
 
-	ill  atomic.Bool // backoff is not zero; readable without the lock
+	ill atomic.Bool // backoff is not zero; readable without the lock
 
 	pool pool            // has a lock of its own
 	h2   *http.Transport // h2c groups; safe for concurrent use

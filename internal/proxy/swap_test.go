@@ -26,7 +26,7 @@ func versioned(v int64, backends [2]string) Table {
 // TestSwapUnderLoad: no request fails, and one that was sent after Apply had answered is served by that table or a
 // later one. The order is that of the program, not of clocks.
 func TestSwapUnderLoad(t *testing.T) {
-	const clients, swaps = 24, 50
+	const clients, swaps = 12, 50
 	var backends [2]string
 	for i := range backends {
 		name := strconv.Itoa(i)

@@ -50,12 +50,19 @@ func (x *exchange) compose() error {
 	if x.req.length == 0 {
 		return nil
 	}
-	p, err := x.body.buffered()
-	if err != nil {
-		return err
+	for {
+		p, err := x.body.buffered()
+		if err != nil {
+			return err
+		}
+		end := x.body.finished()
+		if end || len(p) > 0 {
+			x.wire = x.appendBody(x.wire, p)
+		}
+		if end || len(p) == 0 {
+			return nil
+		}
 	}
-	x.wire = x.appendBody(x.wire, p)
-	return nil
 }
 
 // appendBody frames a piece of the request body, and its end if it was the last.
@@ -270,6 +277,7 @@ func (x *exchange) relay(tc *targetConn) {
 	var fromTarget targetError
 	switch {
 	case errors.As(err, &fromTarget):
+		_ = x.down.flush() // what came is passed on; the response breaks off there
 		x.drop(tc)
 		x.fail(kindClosed)
 		return
