@@ -116,14 +116,15 @@ func (c *Controller) wire(ctx context.Context) error {
 	})
 	c.engine = engine.New(engine.Config{Store: c.db, Runtime: c.runtime, Router: c.router, Hooks: hooks, Logger: o.Log})
 	c.janitor = &janitor{db: c.db, cloud: c.cloud, router: c.router, runtime: c.runtime, runner: units, log: o.Log}
+	l := &logs{db: c.db, runner: units, functions: functions}
 	w := &wire{
-		db: c.db, cloud: c.cloud, engine: c.engine, runtime: c.runtime, key: key,
+		db: c.db, logs: l, cloud: c.cloud, engine: c.engine, runtime: c.runtime, key: key,
 		cluster: "default", account: o.AccountID, region: o.Region,
 	}
 	s := &services{
 		db: c.db, cloud: c.cloud, engine: c.engine, runtime: c.runtime, router: c.router, runner: units, down: o.Down,
 	}
-	return c.serve(keys, w, s, &logs{db: c.db, runner: units, functions: functions})
+	return c.serve(keys, w, s, l)
 }
 
 func (c *Controller) serve(keys awsapi.Keys, w *wire, s *services, l *logs) error {

@@ -185,3 +185,58 @@ func (l *logs) function(ctx context.Context, effect, name string, in deploy.Logs
 	}
 	return out, nil
 }
+
+const (
+	// lastLines bounds what of a function's log goes into its verdict; lastWait is how long a report
+	// that says Failed may wait for it.
+	lastLines = 6
+	lastWait  = 200 * time.Millisecond
+)
+
+// lastWords is what the function that runs now has printed last: a callback can say that something
+// failed, but not what. Nothing of it is worth failing the callback for.
+func (l *logs) lastWords(ctx context.Context, d deploy.Deployment) string {
+	if d.Run == nil || d.Hooks(d.Run.List)[d.Run.Index].Kind != deploy.HookFunction {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, lastWait)
+	defer cancel()
+	name := d.Hooks(d.Run.List)[d.Run.Index].Function.Name
+	request := hook.InvocationID(deploy.Effect{Deployment: d.ID, Seq: d.Run.Seq}.ID())
+	res, err := l.functions.Result(ctx, request)
+	if err != nil || res.LogStream == "" {
+		return ""
+	}
+	return hook.Mask(strings.Join(l.linesOf(ctx, name, res.LogStream, request), "\n"), runningCall(d))
+}
+
+// runningCall is the hook call that runs now.
+func runningCall(d deploy.Deployment) deploy.HookCall {
+	for _, e := range d.Open {
+		if e.Seq == d.Run.Seq && e.Hook != nil {
+			return *e.Hook
+		}
+	}
+	return deploy.HookCall{}
+}
+
+// linesOf are the last lines that one invocation has printed so far.
+func (l *logs) linesOf(ctx context.Context, function, stream, request string) []string {
+	var lines []string
+	for since := int64(0); ; {
+		page, err := l.functions.ReadLog(ctx, function, stream, since)
+		if err != nil || len(page.Events) == 0 {
+			return lines
+		}
+		for _, ev := range page.Events {
+			line := strings.TrimSpace(ev.Message)
+			if strings.HasPrefix(line, "START RequestId: "+request) {
+				lines = nil
+				continue
+			}
+			lines = append(lines, line)
+		}
+		lines = lines[max(0, len(lines)-lastLines):]
+		since = page.Next
+	}
+}

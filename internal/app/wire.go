@@ -22,6 +22,7 @@ type wire struct {
 	cloud   *cloud.Cloud
 	engine  *engine.Engine
 	runtime *process.Runtime
+	logs    *logs
 	key     []byte
 	cluster string
 	account string
@@ -204,9 +205,11 @@ func (w *wire) Report(ctx context.Context, r awsapi.HookReport) error {
 	if err := d.CanReport(seq); err != nil {
 		return err
 	}
-	added, err := w.engine.Post(ctx, deployment, fmt.Sprintf("report/%d", seq), deploy.Event{
-		Kind: deploy.EventReported, At: time.Now(), Seq: seq, Report: r.Status, By: r.By.ARN,
-	})
+	ev := deploy.Event{Kind: deploy.EventReported, At: time.Now(), Seq: seq, Report: r.Status, By: r.By.ARN}
+	if r.Status != deploy.VerdictPass {
+		ev.Message = w.logs.lastWords(ctx, d)
+	}
+	added, err := w.engine.Post(ctx, deployment, fmt.Sprintf("report/%d", seq), ev)
 	if errors.Is(err, &deploy.Error{Code: deploy.CodeAlreadyCompleted}) || (err == nil && !added) {
 		return deploy.Errorf(deploy.CodeHookCompleted, "the hook of deployment %s has reported already, or its event has ended", deployment)
 	}

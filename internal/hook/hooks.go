@@ -70,7 +70,7 @@ func (h *Hooks) Await(ctx context.Context, id string, call deploy.HookCall) (dep
 		return deploy.Verdict{}, err
 	}
 	v.ProductionURL, v.TestURL = h.urls(call.Service)
-	v.Message = mask(v.Message, call)
+	v.Message = Mask(v.Message, call)
 	return v, nil
 }
 
@@ -135,8 +135,8 @@ func listenerURL(address string) string {
 // minSecret is the shortest value that is masked; shorter ones would mask ordinary words.
 const minSecret = 6
 
-// mask hides the values of the environment that a hook got: its output may quote them.
-func mask(s string, call deploy.HookCall) string {
+// Mask hides the values of the environment that a hook got: its output may quote them.
+func Mask(s string, call deploy.HookCall) string {
 	for _, env := range []map[string]string{call.Hook.Env, call.TaskSet.Revision.Workload.Env} {
 		for name, v := range env {
 			if len(v) >= minSecret && secretName(name) {
