@@ -16,10 +16,15 @@ import (
 func candidates(d *Deployment, now time.Time) []Event {
 	yes, no := true, false
 	events := []Event{
-		{Kind: EventStart}, {Kind: EventTick},
-		{Kind: EventStop, By: "ann", GoBack: &yes}, {Kind: EventStop, By: "ann", GoBack: &no},
-		{Kind: EventContinue, By: "ann"}, {Kind: EventContinue, By: "ann", Wait: WaitTermination},
-		{Kind: EventAlarm, Alarms: []string{"latency"}}, {Kind: EventUnhealthy}, {Kind: EventBudget},
+		{Kind: EventStart},
+		{Kind: EventTick},
+		{Kind: EventStop, By: "ann", GoBack: &yes},
+		{Kind: EventStop, By: "ann", GoBack: &no},
+		{Kind: EventContinue, By: "ann"},
+		{Kind: EventContinue, By: "ann", Wait: WaitTermination},
+		{Kind: EventAlarm, Alarms: []string{"latency"}},
+		{Kind: EventUnhealthy},
+		{Kind: EventBudget},
 		{Kind: EventOutcome, Seq: d.NextSeq, Outcome: &Outcome{OK: true}},
 	}
 	for _, e := range d.Open {
@@ -50,7 +55,8 @@ func outcomes(e Effect) []*Outcome {
 		return []*Outcome{
 			good,
 			{OK: true, Verdict: &Verdict{Status: VerdictFail, Checks: []Check{{Name: "home", Status: VerdictFail}}}},
-			{OK: true, Verdict: &Verdict{Status: VerdictError}}, bad, nil,
+			{OK: true, Verdict: &Verdict{Status: VerdictError}},
+			bad, nil,
 		}
 	case EffectInspect:
 		return []*Outcome{good, {OK: true}, bad, nil}

@@ -109,8 +109,13 @@ func (w *witness) step(d Deployment, ev Event) (Output, error) {
 	for _, check := range []func() error{
 		func() error { return differ("Step altered its input", before, mustJSON(d)) },
 		func() error { return differ("Step altered its event", event, mustJSON(ev)) },
-		func() error { return differ("Step does not repeat exactly", mustJSON(out), mustJSON(Step(d, ev))) },
-		func() error { return checkRoundTrip(d, ev, out) },
+		func() error {
+			if !reflect.DeepEqual(out, Step(d, ev)) {
+				return fmt.Errorf("Step does not repeat exactly: %s", mustJSON(out))
+			}
+			return nil
+		},
+		func() error { return checkRoundTrip(before, ev, out) },
 		func() error { return checkSharing(d, ev, out) },
 		func() error { return w.check(d, ev, out) },
 	} {
@@ -136,17 +141,13 @@ func differ(what, a, b string) error {
 	return nil
 }
 
-// checkRoundTrip stores and loads: nothing may be lost, and what follows may not change.
-func checkRoundTrip(d Deployment, ev Event, out Output) error {
-	var again Deployment
-	if err := json.Unmarshal([]byte(mustJSON(out.Deployment)), &again); err != nil {
-		return err
-	}
-	if err := differ("a stored deployment differs", mustJSON(out.Deployment), mustJSON(again)); err != nil {
-		return err
-	}
+// checkRoundTrip loads what was stored: nothing may be lost, and what follows may not change.
+func checkRoundTrip(stored string, ev Event, out Output) error {
 	var loaded Deployment
-	if err := json.Unmarshal([]byte(mustJSON(d)), &loaded); err != nil {
+	if err := json.Unmarshal([]byte(stored), &loaded); err != nil {
+		return err
+	}
+	if err := differ("a stored deployment differs", stored, mustJSON(loaded)); err != nil {
 		return err
 	}
 	return differ("Step of a stored deployment differs", mustJSON(out), mustJSON(Step(loaded, ev)))
@@ -198,6 +199,11 @@ func checkState(d *Deployment) error {
 	}
 	if d.Run != nil && !openHas(d, d.Run.Seq, EffectHook) {
 		return fmt.Errorf("hook %d runs but is not open", d.Run.Seq)
+	}
+	for _, e := range d.Open {
+		if e.Kind == EffectHook && (d.Run == nil || d.Run.Seq != e.Seq) {
+			return fmt.Errorf("hook %d is open but nobody waits for it", e.Seq)
+		}
 	}
 	return checkLifecycle(d)
 }
@@ -342,6 +348,9 @@ func (w *witness) hookEffect(d *Deployment, call *HookCall) error {
 		return fmt.Errorf("hook %s was started before", id)
 	}
 	w.hooks[id] = true
+	if n := len(d.Verdicts); call.Attempt > 1 && (n == 0 || d.Verdicts[n-1].Status != VerdictError || d.Verdicts[n-1].Attempt != call.Attempt-1) {
+		return fmt.Errorf("tries again what could be told: %s", mustJSON(d.Verdicts))
+	}
 	if call.Attempt != d.Run.Attempt || !call.Until.Equal(d.Deadline) || call.Attempt > call.Hook.Retries+1 {
 		return fmt.Errorf("hook call %s does not fit run %s", mustJSON(call), mustJSON(d.Run))
 	}
@@ -365,6 +374,9 @@ func (w *witness) routeEffect(d *Deployment, r *Route) error {
 	}
 	if !d.Moved || d.Kind == KindRollback {
 		return fmt.Errorf("gives production to green unasked")
+	}
+	if d.HasBlue() && !d.BlueWay.Verified && d.Plan.WayBack == WayBackRequire {
+		return fmt.Errorf("gives production to green without a verified way back")
 	}
 	return w.verifiedBefore(d)
 }
@@ -397,11 +409,14 @@ func (w *witness) verifiedBefore(d *Deployment) error {
 // span is a piece of memory that a value points to.
 type span struct {
 	from, to uintptr
-	path     string
+	of       reflect.Type
 }
 
 // checkSharing: the output shares no memory with the input, the event, or among its own parts.
 func checkSharing(d Deployment, ev Event, out Output) error {
+	if d.Phase.Terminal() {
+		return nil // Step hands a terminal deployment back as it is
+	}
 	parts := map[string][]span{
 		"input": spans(d), "event": spans(ev), "deployment": spans(out.Deployment), "effects": spans(out.Effects), "spawn": spans(out.Spawn),
 	}
@@ -415,13 +430,10 @@ func checkSharing(d Deployment, ev Event, out Output) error {
 		{"deployment", "spawn"},
 		{"effects", "spawn"},
 	} {
-		if d.Phase.Terminal() && pair == [2]string{"input", "deployment"} {
-			continue // Step hands a terminal deployment back as it is
-		}
 		for _, a := range parts[pair[0]] {
 			for _, b := range parts[pair[1]] {
 				if a.from < b.to && b.from < a.to {
-					return fmt.Errorf("%s%s shares memory with %s%s", pair[0], a.path, pair[1], b.path)
+					return fmt.Errorf("%s shares a %s with %s", pair[0], a.of, pair[1])
 				}
 			}
 		}
@@ -431,37 +443,37 @@ func checkSharing(d Deployment, ev Event, out Output) error {
 
 func spans(v any) []span {
 	var out []span
-	collect(reflect.ValueOf(v), "", &out)
+	collect(reflect.ValueOf(v), &out)
 	return out
 }
 
-func collect(v reflect.Value, path string, out *[]span) {
+func collect(v reflect.Value, out *[]span) {
 	if v.IsValid() && v.Type() == reflect.TypeFor[time.Time]() {
 		return
 	}
 	switch v.Kind() { //nolint:exhaustive // only what points to memory or holds such values
 	case reflect.Pointer:
 		if !v.IsNil() {
-			*out = append(*out, span{v.Pointer(), v.Pointer() + v.Type().Elem().Size(), path})
-			collect(v.Elem(), path, out)
+			*out = append(*out, span{v.Pointer(), v.Pointer() + v.Type().Elem().Size(), v.Type()})
+			collect(v.Elem(), out)
 		}
 	case reflect.Slice:
 		if v.Cap() > 0 {
-			*out = append(*out, span{v.Pointer(), v.Pointer() + uintptr(v.Cap())*v.Type().Elem().Size(), path})
+			*out = append(*out, span{v.Pointer(), v.Pointer() + uintptr(v.Cap())*v.Type().Elem().Size(), v.Type()})
 		}
 		for i := range v.Len() {
-			collect(v.Index(i), fmt.Sprintf("%s[%d]", path, i), out)
+			collect(v.Index(i), out)
 		}
 	case reflect.Map:
 		if !v.IsNil() {
-			*out = append(*out, span{v.Pointer(), v.Pointer() + 1, path})
+			*out = append(*out, span{v.Pointer(), v.Pointer() + 1, v.Type()})
 		}
 		for iter := v.MapRange(); iter.Next(); {
-			collect(iter.Value(), fmt.Sprintf("%s[%v]", path, iter.Key()), out)
+			collect(iter.Value(), out)
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			collect(v.Field(i), path+"."+v.Type().Field(i).Name, out)
+			collect(v.Field(i), out)
 		}
 	}
 }
