@@ -11,7 +11,7 @@ import (
 
 // execute carries out one effect. It reports false when there is no outcome to tell: the effect was
 // cancelled, the process ends, or it only watches.
-func (w *worker) execute(ctx context.Context, r *running, target *running) (deploy.Outcome, bool) {
+func (w *worker) execute(ctx context.Context, r *running) (deploy.Outcome, bool) {
 	switch r.effect.Kind {
 	case deploy.EffectInstall:
 		return w.install(ctx, r)
@@ -27,7 +27,7 @@ func (w *worker) execute(ctx context.Context, r *running, target *running) (depl
 	case deploy.EffectRetire:
 		return w.retire(ctx, r.effect)
 	case deploy.EffectCancel:
-		return w.cancelled(ctx, r.effect, target)
+		return w.cancelled(ctx, r.effect)
 	}
 	return deploy.Outcome{Reason: deploy.ReasonInternal, Message: "unknown effect " + string(r.effect.Kind)}, true
 }
@@ -92,14 +92,7 @@ func (w *worker) install(ctx context.Context, r *running) (deploy.Outcome, bool)
 	}
 }
 
-// route is done one at a time and in order: a cancelled one has let go before the next begins.
 func (w *worker) route(ctx context.Context, eff deploy.Effect) (deploy.Outcome, bool) {
-	select {
-	case w.routes <- struct{}{}:
-		defer func() { <-w.routes }()
-	case <-ctx.Done():
-		return deploy.Outcome{}, false
-	}
 	if err := w.retry(ctx, eff, func() error { return w.e.cfg.Router.Shift(ctx, *eff.Route) }); err != nil {
 		return failed(ctx, deploy.ReasonRouteFailed, err)
 	}
@@ -138,11 +131,15 @@ func (w *worker) inspect(ctx context.Context, eff deploy.Effect) (deploy.Outcome
 	return deploy.Outcome{OK: true, Healthy: st.Steady(), Message: msg}, true
 }
 
-// retire drains a task set and stops it. Streams that outlive the switch do not hold the deployment
-// up: the set is released to be stopped when they have ended.
+// retire drains a task set and stops it. The wish to end it is durable first: whatever becomes of the
+// deployment, a set that was to be retired does not stay. Streams that outlive the switch do not hold
+// the deployment up: the set is stopped when they have ended.
 func (w *worker) retire(ctx context.Context, eff deploy.Effect) (deploy.Outcome, bool) {
 	id := eff.TaskSet.ID
 	limit := time.Now().Add(eff.Drain)
+	if err := w.retry(ctx, eff, func() error { return w.e.cfg.Runtime.Release(ctx, id, limit) }); err != nil {
+		return done(ctx, err, "")
+	}
 	for {
 		var left deploy.InFlight
 		err := w.retry(ctx, eff, func() (err error) {
@@ -150,13 +147,13 @@ func (w *worker) retire(ctx context.Context, eff deploy.Effect) (deploy.Outcome,
 			return err
 		})
 		if err != nil {
-			return failed(ctx, deploy.ReasonRetirementUnconfirmed, err)
+			return done(ctx, err, "")
 		}
-		if left.Requests == 0 && left.Streams > 0 && time.Now().Before(limit) {
-			err = w.retry(ctx, eff, func() error { return w.e.cfg.Runtime.Release(ctx, id, limit) })
-			return done(ctx, err, fmt.Sprintf("%d streams stay on the retired task set until they end", left.Streams))
+		over := !time.Now().Before(limit)
+		if left.Requests == 0 && left.Streams > 0 && !over {
+			return done(ctx, nil, fmt.Sprintf("%d streams stay on the retired task set until they end", left.Streams))
 		}
-		if left == (deploy.InFlight{}) || !time.Now().Before(limit) {
+		if left == (deploy.InFlight{}) || over {
 			break
 		}
 		if !sleep(ctx, w.e.cfg.Pace.Poll) {
@@ -173,16 +170,9 @@ func done(ctx context.Context, err error, msg string) (deploy.Outcome, bool) {
 	return deploy.Outcome{OK: true, Message: msg}, true
 }
 
-// cancelled waits until the cancelled effect has let go, and ends a hook's program unless it is to
+// cancelled comes after the cancelled effect has let go. It ends a hook's program unless that is to
 // be left in peace.
-func (w *worker) cancelled(ctx context.Context, eff deploy.Effect, target *running) (deploy.Outcome, bool) {
-	if target != nil {
-		select {
-		case <-target.done:
-		case <-ctx.Done():
-			return deploy.Outcome{}, false
-		}
-	}
+func (w *worker) cancelled(ctx context.Context, eff deploy.Effect) (deploy.Outcome, bool) {
 	if eff.Hook != nil && !eff.Abandon {
 		id := deploy.Effect{Deployment: eff.Deployment, Seq: eff.Cancels}.ID()
 		if err := w.retry(ctx, eff, func() error { return w.e.cfg.Hooks.Cancel(ctx, id, *eff.Hook) }); err != nil {

@@ -51,6 +51,7 @@ type Engine struct {
 	mu      sync.Mutex
 	workers map[string]*worker
 	run     context.Context //nolint:containedctx // the life of Run, under which workers that Create starts live
+	ended   bool            // Run has begun to wait for the workers; no new one may start
 	wg      sync.WaitGroup
 }
 
@@ -74,6 +75,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	if err == nil {
 		<-ctx.Done()
 	}
+	e.mu.Lock()
+	e.ended = true
+	e.mu.Unlock()
 	e.wg.Wait()
 	return err
 }
@@ -97,10 +101,12 @@ func (e *Engine) resume(ctx context.Context) error {
 }
 
 // Create stores a new deployment and starts it. The error is a *deploy.Error where the caller is to
-// blame: CodeActiveDeployment when its group has one that is not terminal.
+// blame: CodeActiveDeployment when its group has one that is not terminal. After any other error the
+// deployment may have been stored all the same; then it runs.
 func (e *Engine) Create(ctx context.Context, n deploy.New) (deploy.Deployment, error) {
 	d := deploy.Create(n)
 	if err := e.cfg.Store.Create(ctx, d, deploy.Event{Kind: deploy.EventStart, At: n.At}); err != nil {
+		e.unsure(d.ID, err)
 		return deploy.Deployment{}, fmt.Errorf("create deployment: %w", err)
 	}
 	e.start(d.ID)
@@ -112,6 +118,7 @@ func (e *Engine) Create(ctx context.Context, n deploy.New) (deploy.Deployment, e
 func (e *Engine) Post(ctx context.Context, id, key string, ev deploy.Event) (bool, error) {
 	added, err := e.cfg.Store.Append(ctx, id, key, ev)
 	if err != nil {
+		e.unsure(id, err)
 		return false, fmt.Errorf("post %s to deployment %s: %w", ev.Kind, id, err)
 	}
 	if added {
@@ -120,11 +127,19 @@ func (e *Engine) Post(ctx context.Context, id, key string, ev deploy.Event) (boo
 	return added, nil
 }
 
+// unsure wakes a deployment after a write that returned an error and may have been stored all the same.
+func (e *Engine) unsure(id string, err error) {
+	var fault *deploy.Error
+	if !errors.As(err, &fault) {
+		e.start(id)
+	}
+}
+
 // start makes sure that the deployment has its worker, and wakes it.
 func (e *Engine) start(id string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.run == nil || e.run.Err() != nil {
+	if e.run == nil || e.run.Err() != nil || e.ended {
 		return // the next Run finds it
 	}
 	if w := e.workers[id]; w != nil {

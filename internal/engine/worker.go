@@ -16,8 +16,9 @@ type worker struct {
 	bell chan struct{} // capacity 1: rung when the inbox may have grown
 
 	effects sync.WaitGroup
-	running map[int64]*running // of the loop alone
-	routes  chan struct{}      // capacity 1: one Route at a time, in order
+	// Of the loop alone: what is being carried out, and per lane the last one that was put into it.
+	running map[int64]*running
+	lanes   map[string]<-chan struct{}
 }
 
 // running is an effect that is being carried out.
@@ -46,7 +47,7 @@ var errCancelled = errors.New("cancelled by a later effect")
 
 func newWorker(e *Engine, id string) *worker {
 	return &worker{
-		e: e, id: id, bell: make(chan struct{}, 1), running: map[int64]*running{}, routes: make(chan struct{}, 1),
+		e: e, id: id, bell: make(chan struct{}, 1), running: map[int64]*running{}, lanes: map[string]<-chan struct{}{},
 	}
 }
 
@@ -72,10 +73,9 @@ func (w *worker) loop(ctx context.Context) {
 	ctx, stop := context.WithCancel(ctx)
 	defer w.effects.Wait()
 	defer stop()
-	resumed := false
 	pause := w.e.cfg.Pace.Backoff
 	for {
-		more, err := w.turn(ctx, &resumed)
+		more, err := w.turn(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -95,27 +95,53 @@ func (w *worker) loop(ctx context.Context) {
 }
 
 // turn takes one event, or waits for one. It reports whether there can be more.
-func (w *worker) turn(ctx context.Context, resumed *bool) (bool, error) {
+func (w *worker) turn(ctx context.Context) (bool, error) {
 	got, err := w.e.cfg.Store.Load(ctx, w.id)
+	if errors.Is(err, &deploy.Error{Code: deploy.CodeNotFound}) {
+		return false, nil // its creation failed
+	}
 	if err != nil {
 		return false, err
 	}
 	d := got.Deployment
 	if d.Phase.Terminal() {
+		if d.Rollback.DeploymentID != "" {
+			w.e.start(d.Rollback.DeploymentID)
+		}
 		return false, nil
 	}
-	if !*resumed {
-		*resumed = true
-		for _, eff := range d.Open {
-			w.launch(ctx, eff)
-		}
-	}
+	w.align(ctx, got)
 	ev, item, ok := w.next(got, time.Now())
 	if !ok {
 		w.wait(ctx, d)
 		return true, nil
 	}
 	return true, w.step(ctx, d, ev, item)
+}
+
+// align makes what is being carried out agree with what is stored: after a restart, and after a
+// commit that was stored though it returned an error. An effect whose outcome waits in the inbox is
+// not carried out again.
+func (w *worker) align(ctx context.Context, got deploy.Loaded) {
+	told := map[int64]bool{}
+	for _, item := range got.Inbox {
+		if item.Event.Kind == deploy.EventOutcome {
+			told[item.Event.Seq] = true
+		}
+	}
+	open := map[int64]bool{}
+	for _, eff := range got.Deployment.Open {
+		open[eff.Seq] = true
+		if w.running[eff.Seq] == nil && !told[eff.Seq] {
+			w.launch(ctx, eff)
+		}
+	}
+	for seq, r := range w.running {
+		if !open[seq] {
+			r.cancel(errCancelled)
+			delete(w.running, seq)
+		}
+	}
 }
 
 // next is the oldest event of the inbox; a Tick comes only when the inbox is empty, so that what
@@ -169,34 +195,60 @@ func (w *worker) step(ctx context.Context, d deploy.Deployment, ev deploy.Event,
 		w.e.log.InfoContext(ctx, "deployment", "deployment", w.id, "phase", string(r.Phase), "kind", r.Kind,
 			"reason", string(r.Reason), "message", r.Message)
 	}
-	if ev.Kind == deploy.EventOutcome {
-		delete(w.running, ev.Seq)
-	}
 	for _, eff := range out.Effects {
 		w.launch(ctx, eff)
 	}
-	if out.Spawn != nil {
-		w.e.start(out.Spawn.ID)
-	}
 	return nil
+}
+
+// lane names what an effect acts on. Effects of one lane are carried out one at a time and in order:
+// one that was cancelled has let go before the next begins (rule 5 of package deploy). The empty
+// lane is no lane.
+func lane(eff deploy.Effect) string {
+	switch eff.Kind {
+	case deploy.EffectRoute:
+		return "route"
+	case deploy.EffectInstall, deploy.EffectRetire:
+		return "set " + eff.TaskSet.ID
+	case deploy.EffectHook:
+		return "hook"
+	case deploy.EffectCancel:
+		if eff.Hook != nil { // the next hook begins when this one is gone
+			return "hook"
+		}
+	case deploy.EffectInspect, deploy.EffectWatch:
+	}
+	return ""
 }
 
 // launch carries out an effect beside the loop. A cancellation takes hold at once, in order.
 func (w *worker) launch(ctx context.Context, eff deploy.Effect) {
 	ectx, cancel := context.WithCancelCause(ctx)
 	r := &running{effect: eff, cancel: cancel, done: make(chan struct{})}
-	var target *running
-	if eff.Kind == deploy.EffectCancel {
-		if target = w.running[eff.Cancels]; target != nil {
-			target.cancel(errCancelled)
-			delete(w.running, eff.Cancels)
-		}
+	name := lane(eff)
+	var before []<-chan struct{}
+	if target := w.running[eff.Cancels]; eff.Kind == deploy.EffectCancel && target != nil {
+		target.cancel(errCancelled)
+		delete(w.running, eff.Cancels)
+		before = append(before, target.done)
+	}
+	if last := w.lanes[name]; name != "" && last != nil {
+		before = append(before, last)
+	}
+	if name != "" {
+		w.lanes[name] = r.done
 	}
 	w.running[eff.Seq] = r
 	w.effects.Go(func() {
 		defer cancel(nil)
 		defer close(r.done)
-		outcome, ended := w.execute(ectx, r, target)
+		for _, done := range before { // also when this one is cancelled: who comes after waits for both
+			<-done
+		}
+		if ectx.Err() != nil {
+			return
+		}
+		outcome, ended := w.execute(ectx, r)
 		if ended && ectx.Err() == nil {
 			w.report(ectx, eff, outcome)
 		}
