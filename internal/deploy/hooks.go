@@ -121,7 +121,9 @@ func (m *machine) listDone(l HookList) {
 		m.wayBackKnown()
 	case SmokeRollback:
 		m.rolledBack()
-	default:
+	case SmokeAfter, SmokeBake:
+		m.advance(ReasonAdvanced, "")
+	default: // the hooks of any other lifecycle event
 		m.advance(ReasonAdvanced, "")
 	}
 }
@@ -156,7 +158,9 @@ func (m *machine) listFailed(l HookList, v Verdict) {
 		m.wayBackKnown()
 	case SmokeRollback:
 		m.notVerified(verdictLine(v))
-	default:
+	case SmokeAfter, SmokeBake:
+		m.failed(failReason(l, v), verdictLine(v))
+	default: // the hooks of a lifecycle event
 		m.failed(failReason(l, v), verdictLine(v))
 	}
 }

@@ -40,7 +40,7 @@ func (m *machine) enterBeforeInstall() {
 }
 
 func (m *machine) enterInstall() {
-	m.emit(Effect{Kind: EffectInstall, TaskSet: ref(m.d.Green)})
+	m.emit(Effect{Kind: EffectInstall, TaskSet: new(m.d.Green)})
 	m.within(m.d.Plan.Limits.Install)
 }
 

@@ -3,6 +3,7 @@ package deploy
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -41,20 +42,8 @@ type machine struct {
 }
 
 func (m *machine) handle() {
-	if m.ev.Kind == EventOutcome {
-		if m.closed = m.close(m.ev.Seq); m.closed == nil {
-			return // late, doubled or cancelled
-		}
-		if m.ev.Outcome == nil { // an end without an outcome could not be told
-			m.ev.Outcome = &Outcome{Reason: ReasonInternal, Message: "the effect ended without an outcome"}
-		}
-		if m.closed.Kind == EffectCancel && m.d.Phase != PhaseSettle {
-			return
-		}
-		if m.closed.Kind == EffectWatch {
-			m.watchEnded()
-			return
-		}
+	if m.ev.Kind == EventOutcome && m.outcome() {
+		return
 	}
 	if m.interrupted() {
 		return
@@ -63,6 +52,22 @@ func (m *machine) handle() {
 		return
 	}
 	m.on()
+}
+
+// outcome closes the effect that has ended. It reports whether that is all that follows: for an
+// outcome that is late, doubled or of something cancelled, and for a watch.
+func (m *machine) outcome() bool {
+	if m.closed = m.close(m.ev.Seq); m.closed == nil {
+		return true
+	}
+	if m.ev.Outcome == nil { // an end without an outcome could not be told
+		m.ev.Outcome = &Outcome{Reason: ReasonInternal, Message: "the effect ended without an outcome"}
+	}
+	if m.closed.Kind == EffectWatch {
+		m.watchEnded()
+		return true
+	}
+	return m.closed.Kind == EffectCancel && m.d.Phase != PhaseSettle
 }
 
 // interrupted handles what may happen in every phase in which the deployment still goes forward.
@@ -106,11 +111,12 @@ func (m *machine) watchEnded() {
 }
 
 func alarmMessage(names []string) string {
-	msg := "alarms in ALARM:"
+	var msg strings.Builder
+	msg.WriteString("alarms in ALARM:")
 	for _, n := range names {
-		msg += " <" + n + ">"
+		msg.WriteString(" <" + n + ">")
 	}
-	return msg
+	return msg.String()
 }
 
 // forward reports whether the deployment is still on its way to success and can be turned around:
@@ -138,9 +144,6 @@ func (m *machine) ended(k EffectKind) bool {
 func (m *machine) isOpen(k EffectKind) bool {
 	return slices.ContainsFunc(m.d.Open, func(e Effect) bool { return e.Kind == k })
 }
-
-// ref gives an effect a task set; emit copies it.
-func ref(ts TaskSet) *TaskSet { return &ts }
 
 // emit opens an effect and returns its sequence number.
 func (m *machine) emit(e Effect) int64 {
@@ -306,7 +309,7 @@ func (m *machine) entered() {
 	case PhaseRetire:
 		m.enterRetire()
 	case PhaseInspect:
-		m.emit(Effect{Kind: EffectInspect, TaskSet: ref(m.d.Blue)})
+		m.emit(Effect{Kind: EffectInspect, TaskSet: new(m.d.Blue)})
 		m.within(m.d.Plan.Limits.Inspect)
 	case PhaseRollback:
 		m.enterRollback()

@@ -9,7 +9,7 @@ func (m *machine) enterWayBack() {
 		m.advance(ReasonAdvanced, "first deployment: there is no way back to prove")
 		return
 	}
-	m.emit(Effect{Kind: EffectInspect, TaskSet: ref(m.d.Blue)})
+	m.emit(Effect{Kind: EffectInspect, TaskSet: new(m.d.Blue)})
 	m.within(m.d.Plan.Limits.Inspect)
 }
 
@@ -176,7 +176,7 @@ func (m *machine) onDiscard() {
 	case m.ended(EffectRoute) && m.ev.Outcome.OK:
 		m.d.Weights, m.d.TestSide = Weights{}, SideNone
 		m.record(RecordWeights, ReasonRolledBack, "nothing serves production")
-		m.emit(Effect{Kind: EffectRetire, TaskSet: ref(m.d.Green), Drain: m.d.Plan.Drain})
+		m.emit(Effect{Kind: EffectRetire, TaskSet: new(m.d.Green), Drain: m.d.Plan.Drain})
 		m.within(m.d.Plan.Drain + m.d.Green.Revision.Workload.Grace + m.d.Plan.Limits.Retire)
 	case m.ended(EffectRetire) && m.ev.Outcome.OK:
 		m.finish()

@@ -472,8 +472,8 @@ func collect(v reflect.Value, out *[]span) {
 			collect(iter.Value(), out)
 		}
 	case reflect.Struct:
-		for i := range v.NumField() {
-			collect(v.Field(i), out)
+		for _, field := range v.Fields() {
+			collect(field, out)
 		}
 	}
 }
