@@ -122,6 +122,8 @@ func productionText(r waitResult) string {
 		return "production is verified on " + orDash(clean(d.To))
 	case d.Halted:
 		return "production was left as it is: the old version was not well enough to go back to"
+	case !d.Moved && d.Kind == deploy.KindDeploy && d.From == "":
+		return "production has no version yet"
 	case !d.Moved && d.Kind == deploy.KindDeploy:
 		return "production never left " + from
 	case r.ExitCode == ExitFailedSafe || r.ExitCode == ExitStopped:
@@ -156,7 +158,8 @@ func (w *watcher) follow(ctx context.Context, id string) (deploy.DeploymentView,
 	defer w.erase()
 	var view deploy.DeploymentView
 	for {
-		news, err := w.poll(ctx, id, view.ID == "" || view.Status.Terminal())
+		ended := view.Status.Terminal() // then this poll brings what is left, if anything
+		news, err := w.poll(ctx, id, view.ID == "" || ended)
 		if err != nil {
 			return view, err
 		}
@@ -165,7 +168,7 @@ func (w *watcher) follow(ctx context.Context, id string) (deploy.DeploymentView,
 		}
 		w.print(news.Events, view)
 		w.cursor = max(w.cursor, news.Next)
-		if view.Status.Terminal() && len(news.Events) == 0 {
+		if ended && len(news.Events) == 0 {
 			w.printVerdicts(view, len(view.Verdicts))
 			return view, nil
 		}
