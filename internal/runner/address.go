@@ -159,7 +159,7 @@ func canBind(ctx context.Context, addr netip.Addr, port int) bool {
 }
 
 func prefixSize(p netip.Prefix) uint32 {
-	return 1 << min(32-p.Bits(), 31) //nolint:gosec // validated: an IPv4 prefix of at most 30 bits
+	return 1 << min(32-p.Bits(), 31) // validated: an IPv4 prefix of 1 to 30 bits
 }
 
 func nth(p netip.Prefix, n uint32) netip.Addr {

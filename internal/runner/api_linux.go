@@ -83,7 +83,7 @@ func (s *Server) handleLogs(w http.ResponseWriter, r *http.Request) {
 	_ = out.rc.Flush()
 	// The status is sent: a fault can only cut the stream short.
 	if err := writeLogs(r.Context(), out, u.record().Spec.LogFile, q, u.endedSignal()); err != nil && r.Context().Err() == nil {
-		s.logger.Warn("log stream cut", "unit", u.id, "err", err)
+		s.logger.WarnContext(r.Context(), "log stream cut", "unit", u.id, "err", err)
 		panic(http.ErrAbortHandler)
 	}
 }
@@ -138,8 +138,7 @@ func answer(w http.ResponseWriter, v any, err error) {
 	status := http.StatusOK
 	if err != nil {
 		e := &Error{Kind: kindInternal, Message: err.Error()}
-		var known *Error
-		if errors.As(err, &known) {
+		if known, ok := errors.AsType[*Error](err); ok {
 			e.Kind = known.Kind
 		}
 		status, v = statusOf(e.Kind), e

@@ -40,9 +40,7 @@ func (u *unit) begin(ctx context.Context) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	early := r.Spec.Limits
-	early.PIDs = 0 // the launcher's own threads would count; set once it has become the program
-	enforced, notEnforced := set.limit(early)
+	enforced, notEnforced := set.limit(r.Spec.Limits)
 	if len(notEnforced) > 0 && r.Spec.Limits.MemoryBytes > 0 && set.Memory == "" {
 		req.DataBytes = dataLimit(r.Spec.Limits.MemoryBytes)
 		notEnforced = append(notEnforced, fmt.Sprintf("memory: each process has RLIMIT_DATA %d instead, a coarse bound", req.DataBytes))
@@ -62,7 +60,7 @@ func (u *unit) begin(ctx context.Context) (*process, error) {
 		return nil, u.unreleased(l, p, err)
 	}
 	u.s.fault("start.released")
-	u.started(set, r.Spec.Limits)
+	u.started()
 	return p, nil
 }
 
@@ -76,7 +74,7 @@ func (u *unit) launch(r *record, req launchRequest) (*launching, error) {
 		_ = ends[0].Close()
 		_ = ends[1].Close()
 	}()
-	return beginLaunch(launchInput{
+	l, err := beginLaunch(launchInput{
 		launcher:  u.s.cfg.Launcher,
 		marks:     u.marks(),
 		stdout:    ends[0],
@@ -85,6 +83,10 @@ func (u *unit) launch(r *record, req launchRequest) (*launching, error) {
 		request:   req,
 		reaper:    u.s.reaper,
 	})
+	if se, ok := errors.AsType[*startError](err); ok {
+		return nil, u.refused(se)
+	}
+	return l, err
 }
 
 func (u *unit) marks() []string {
@@ -126,8 +128,7 @@ func (u *unit) commit(l *launching, set cgroupSet, more func(*record)) (*process
 func (u *unit) unreleased(l *launching, p *process, cause error) error {
 	p.close()
 	l.abandon()
-	var se *startError
-	certain := errors.As(cause, &se)
+	se, certain := errors.AsType[*startError](cause)
 	u.note(func(r *record) {
 		r.PID = 0
 		if certain {
@@ -138,18 +139,22 @@ func (u *unit) unreleased(l *launching, p *process, cause error) error {
 	if !certain {
 		return fmt.Errorf("start unit %s: %w: %w", u.id, errUncertain, cause)
 	}
-	r := u.record()
-	if se.permanent() {
-		return permanent("unit %s: %s: %s", u.id, r.Spec.Command[0], explainStart(se))
+	return u.refused(se)
+}
+
+// refused is the fault of a start that the kernel has refused.
+func (u *unit) refused(e *startError) error {
+	if e.permanent() {
+		return permanent("unit %s: %s: %s", u.id, u.record().Spec.Command[0], explainStart(e))
 	}
-	return fmt.Errorf("start unit %s: %w", u.id, cause)
+	return fmt.Errorf("start unit %s: %w", u.id, e)
 }
 
 func explainStart(e *startError) string {
-	switch e.errno {
-	case unix.ENOEXEC:
+	switch {
+	case errors.Is(e, unix.ENOEXEC):
 		return "not a program for this machine; a script needs a first line such as #!/bin/sh"
-	case unix.ENOENT:
+	case errors.Is(e, unix.ENOENT):
 		return "its interpreter (first line, or dynamic loader) does not exist"
 	default:
 		return e.Error()
@@ -157,13 +162,12 @@ func explainStart(e *startError) string {
 }
 
 // started publishes a running program.
-func (u *unit) started(set cgroupSet, lim Limits) {
-	enforced, not := set.limit(Limits{PIDs: lim.PIDs})
+func (u *unit) started() {
 	u.setAdopted(false)
 	_ = u.alter(func(r *record) {
-		r.State = StateRunning
-		r.Enforced = append(slices.Clone(r.Enforced), enforced...)
-		r.NotEnforced = append(slices.Clone(r.NotEnforced), not...)
+		if r.State == StateStarting { // not told to stop meanwhile
+			r.State = StateRunning
+		}
 	}, false)
 	u.setHealth(HealthStarting, "")
 	u.firstDone(nil)
@@ -177,7 +181,7 @@ func dataLimit(memory int64) uint64 { return 2*uint64(memory) + 256<<20 } //noli
 // prepare resolves command, folder and environment.
 func (u *unit) prepare(r *record) (launchRequest, error) {
 	spec := &r.Spec
-	if info, err := os.Stat(spec.Dir); err != nil || !info.IsDir() {
+	if info, err := os.Stat(spec.Dir); err != nil || !info.IsDir() { //nolint:gosec // the caller chooses what runs
 		return launchRequest{}, permanent("unit %s: working folder %s does not exist", u.id, spec.Dir)
 	}
 	env := map[string]string{}
@@ -240,7 +244,7 @@ func findCommand(name, path, dir string) (string, error) {
 }
 
 func executable(path string) error {
-	info, err := os.Stat(path)
+	info, err := os.Stat(path) //nolint:gosec // the caller chooses what runs
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return errors.New("no such file")

@@ -42,50 +42,50 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // and another Ensure tries again. A service whose start met a passing fault is in state backoff, without an error.
 func (c *Client) Ensure(ctx context.Context, spec Spec) (Status, error) {
 	var st Status
-	err := c.call(ctx, http.MethodPost, "/v1/units", nil, spec, &st)
+	err := c.call(ctx, request{method: http.MethodPost, path: "/v1/units", in: spec, out: &st})
 	return st, err
 }
 
 // Get returns the status of one unit, or ErrNotFound.
 func (c *Client) Get(ctx context.Context, id string) (Status, error) {
 	var st Status
-	err := c.call(ctx, http.MethodGet, "/v1/unit", url.Values{"id": {id}}, nil, &st)
+	err := c.call(ctx, request{method: http.MethodGet, path: "/v1/unit", query: url.Values{"id": {id}}, out: &st})
 	return st, err
 }
 
 // List returns the units of a group, or all when group is empty, sorted by ID.
 func (c *Client) List(ctx context.Context, group string) ([]Status, error) {
 	var sts []Status
-	err := c.call(ctx, http.MethodGet, "/v1/units", url.Values{"group": {group}}, nil, &sts)
+	err := c.call(ctx, request{method: http.MethodGet, path: "/v1/units", query: url.Values{"group": {group}}, out: &sts})
 	return sts, err
 }
 
 // Stop begins to stop a unit: SIGTERM, Grace, SIGKILL of all descendants. The wish is durable when it returns. It is
 // idempotent; an unknown or ended unit is no error.
 func (c *Client) Stop(ctx context.Context, id string) error {
-	return c.call(ctx, http.MethodPost, "/v1/unit/stop", url.Values{"id": {id}}, nil, nil)
+	return c.call(ctx, request{method: http.MethodPost, path: "/v1/unit/stop", query: url.Values{"id": {id}}})
 }
 
 // StopAll stops every unit and returns when all have ended.
 func (c *Client) StopAll(ctx context.Context) error {
-	return c.call(ctx, http.MethodPost, "/v1/stop-all", nil, nil, nil)
+	return c.call(ctx, request{method: http.MethodPost, path: "/v1/stop-all"})
 }
 
 // Forget removes the record of a unit that has ended; ErrBusy if it has not. Its log stays. Unknown units are no error.
 func (c *Client) Forget(ctx context.Context, id string) error {
-	return c.call(ctx, http.MethodPost, "/v1/unit/forget", url.Values{"id": {id}}, nil, nil)
+	return c.call(ctx, request{method: http.MethodPost, path: "/v1/unit/forget", query: url.Values{"id": {id}}})
 }
 
 // Restart ends the main process of a service (SIGTERM, Grace, SIGKILL) and starts it again at once.
 func (c *Client) Restart(ctx context.Context, id string) error {
-	return c.call(ctx, http.MethodPost, "/v1/unit/restart", url.Values{"id": {id}}, nil, nil)
+	return c.call(ctx, request{method: http.MethodPost, path: "/v1/unit/restart", query: url.Values{"id": {id}}})
 }
 
 // Wait returns the status of a unit when it has ended. A restart of the runner meanwhile is an error; ask again.
 func (c *Client) Wait(ctx context.Context, id string) (Status, error) {
 	for {
 		var st Status
-		err := c.call(ctx, http.MethodGet, "/v1/unit/wait", url.Values{"id": {id}}, nil, &st)
+		err := c.call(ctx, request{method: http.MethodGet, path: "/v1/unit/wait", query: url.Values{"id": {id}}, out: &st})
 		if err != nil || st.State.Ended() {
 			return st, err
 		}
@@ -103,7 +103,7 @@ type changes struct {
 func (c *Client) Watch(ctx context.Context, since uint64) ([]Status, uint64, error) {
 	var ch changes
 	q := url.Values{"since": {strconv.FormatUint(since, 10)}}
-	if err := c.call(ctx, http.MethodGet, "/v1/watch", q, nil, &ch); err != nil {
+	if err := c.call(ctx, request{method: http.MethodGet, path: "/v1/watch", query: q, out: &ch}); err != nil {
 		return nil, since, err
 	}
 	return ch.Statuses, ch.Next, nil
@@ -117,15 +117,25 @@ func (c *Client) Logs(ctx context.Context, id string, query LogQuery) (io.ReadCl
 		"offset": {strconv.FormatInt(query.Offset, 10)},
 		"follow": {strconv.FormatBool(query.Follow)},
 	}
-	res, err := c.do(ctx, http.MethodGet, "/v1/unit/logs", q, nil)
+	res, err := c.do(ctx, request{method: http.MethodGet, path: "/v1/unit/logs", query: q})
 	if err != nil {
 		return nil, err
 	}
 	return res.Body, nil
 }
 
-func (c *Client) call(ctx context.Context, method, path string, q url.Values, in, out any) error {
-	res, err := c.do(ctx, method, path, q, in)
+// request is one call of the control interface: in is sent as JSON, the answer is read into out; both may be nil.
+type request struct {
+	method string
+	path   string
+	query  url.Values
+	in     any
+	out    any
+}
+
+func (c *Client) call(ctx context.Context, r request) error {
+	out := r.out
+	res, err := c.do(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -141,17 +151,17 @@ func (c *Client) call(ctx context.Context, method, path string, q url.Values, in
 }
 
 // do sends a request and turns every answer but a success into an error.
-func (c *Client) do(ctx context.Context, method, path string, q url.Values, in any) (*http.Response, error) {
+func (c *Client) do(ctx context.Context, r request) (*http.Response, error) {
 	var body io.Reader
-	if in != nil {
-		data, err := json.Marshal(in)
+	if r.in != nil {
+		data, err := json.Marshal(r.in)
 		if err != nil {
 			return nil, fmt.Errorf("encode request: %w", err)
 		}
 		body = bytes.NewReader(data)
 	}
-	target := url.URL{Scheme: "http", Host: "runner", Path: path, RawQuery: q.Encode()}
-	req, err := http.NewRequestWithContext(ctx, method, target.String(), body)
+	target := url.URL{Scheme: "http", Host: "runner", Path: r.path, RawQuery: r.query.Encode()}
+	req, err := http.NewRequestWithContext(ctx, r.method, target.String(), body)
 	if err != nil {
 		return nil, fmt.Errorf("make request: %w", err)
 	}

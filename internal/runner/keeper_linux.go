@@ -19,31 +19,34 @@ func (u *unit) keep(ctx context.Context) {
 	u.cycle(ctx, nil)
 }
 
-// resume is the keeper of a unit of the journal.
-func (u *unit) resume(ctx context.Context) {
-	defer u.closeOutput()
+// takeOver finds out what became of a unit of the journal, before anybody can ask. It returns the unit's process, if
+// that lives.
+func (u *unit) takeOver() *process {
 	r := u.record()
+	if err := u.openOutput(); err != nil {
+		u.s.logger.Error("output not collected", "unit", u.id, "err", err)
+	}
 	p, child := u.reopen(&r)
-	if p != nil {
-		if child {
-			u.s.reaper.own(p.pid)
+	if p == nil {
+		if r.PID != 0 {
+			u.lost(&r)
 		}
-		u.adopt()
-		u.cycle(ctx, p)
+		return nil
+	}
+	if child {
+		u.s.reaper.own(p.pid)
+	}
+	u.adopt()
+	return p
+}
+
+// resume is the keeper of a unit of the journal.
+func (u *unit) resume(ctx context.Context, p *process) {
+	defer u.closeOutput()
+	if r := u.record(); p == nil && (r.Exit != nil || r.Wish == wishStop) && u.conclude(ctx) {
 		return
 	}
-	if err := u.openOutput(); err != nil {
-		u.s.logger.Warn("output of dead unit not read", "unit", u.id, "err", err)
-	}
-	if r.PID != 0 {
-		u.lost(&r)
-	}
-	if r = u.record(); r.Exit != nil || r.Wish == wishStop {
-		if u.conclude(ctx) {
-			return
-		}
-	}
-	u.cycle(ctx, nil)
+	u.cycle(ctx, p)
 }
 
 // reopen takes hold of the process of an earlier runner, if it lives.
@@ -65,20 +68,17 @@ func (u *unit) reopen(r *record) (p *process, child bool) {
 
 func (u *unit) adopt() {
 	u.setAdopted(true)
-	if err := u.openOutput(); err != nil {
-		u.s.logger.Error("output not collected", "unit", u.id, "err", err)
-	}
 	state := StateRunning
 	r := u.record()
 	if r.Ending != "" || r.Wish == wishStop {
 		state = StateStopping
 	}
 	_ = u.alter(func(r *record) { r.State = state }, false)
-	health := r.Health
-	if health == "" {
-		health = HealthStarting
+	if r.Health == "" {
+		u.setHealth(HealthStarting, "")
+		return
 	}
-	u.setHealth(health, "as seen by the previous runner")
+	u.setHealth(r.Health, "as seen by the previous runner")
 }
 
 // lost notes the end of a process that no runner has seen.
@@ -105,17 +105,8 @@ func (u *unit) lost(r *record) {
 func (u *unit) cycle(ctx context.Context, p *process) {
 	for {
 		if p == nil {
-			if u.record().Wish == wishStop {
-				u.conclude(ctx)
+			if p = u.next(ctx); p == nil {
 				return
-			}
-			var err error
-			p, err = u.begin(ctx)
-			if err != nil {
-				if u.giveUp(ctx, err) || !u.pause(ctx) {
-					return
-				}
-				continue
 			}
 		}
 		if !u.attend(ctx, p) {
@@ -127,6 +118,23 @@ func (u *unit) cycle(ctx context.Context, p *process) {
 			return
 		}
 		p = nil
+	}
+}
+
+// next starts a process, as often as it takes; nil when the unit or the runner has ended instead.
+func (u *unit) next(ctx context.Context) *process {
+	for {
+		if u.record().Wish == wishStop {
+			u.conclude(ctx)
+			return nil
+		}
+		p, err := u.begin(ctx)
+		if err == nil {
+			return p
+		}
+		if u.giveUp(ctx, err) || !u.pause(ctx) {
+			return nil
+		}
 	}
 }
 
@@ -261,7 +269,7 @@ func (u *unit) killAll(ctx context.Context) {
 			return
 		}
 		if ctx.Err() == nil {
-			u.s.logger.Error("unit not killed", "unit", u.id, "err", err)
+			u.s.logger.ErrorContext(ctx, "unit not killed", "unit", u.id, "err", err)
 			select {
 			case <-ctx.Done():
 			case <-time.After(time.Second):

@@ -1,15 +1,17 @@
 package runner
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,7 +22,7 @@ const LaunchArg = "unit-launch"
 // Descriptors of the launcher beside stdin, stdout and stderr.
 const (
 	launchRequestFD = 3 // a launchRequest as JSON, then the byte launchGo
-	launchAnswerFD  = 4 // the byte launchReady, then nothing more (the program runs) or a launchFault as JSON
+	launchAnswerFD  = 4 // the byte launchReady, then nothing more (the program runs); or at either place a launchFault as JSON
 )
 
 const (
@@ -49,6 +51,7 @@ type launchFault struct {
 // without having started anything. main calls it when LaunchArg is the only argument, and exits with what it returns.
 func Launch() int {
 	runtime.LockOSThread()
+	debug.SetGCPercent(-1) // it lives for milliseconds
 	in, out := os.NewFile(launchRequestFD, "request"), os.NewFile(launchAnswerFD, "answer")
 	if in == nil || out == nil {
 		return 2
@@ -63,45 +66,57 @@ func Launch() int {
 	if err := dec.Decode(&req); err != nil {
 		return 2
 	}
+	if op, err := settleDown(req); err != nil {
+		return tell(out, op, err)
+	}
 	if _, err := out.Write([]byte{launchReady}); err != nil {
 		return 2
 	}
-	if err := awaitGo(io.MultiReader(dec.Buffered(), in)); err != nil {
+	// From here on no thread may be needed: those of this runtime count against the unit's limit.
+	if !awaitGo(dec.Buffered(), int(in.Fd())) {
 		return 2
 	}
-	op, err := become(req)
+	if req.DataBytes > 0 {
+		lim := unix.Rlimit{Cur: req.DataBytes, Max: req.DataBytes}
+		if err := unix.Setrlimit(unix.RLIMIT_DATA, &lim); err != nil {
+			return tell(out, "set limit", err)
+		}
+	}
+	return tell(out, "execute", syscall.Exec(req.Path, req.Args, req.Env)) //nolint:gosec // starting the caller's program is the purpose
+}
+
+// tell reports a fault to the runner.
+func tell(out *os.File, op string, err error) int {
 	var errno syscall.Errno
 	errors.As(err, &errno)
 	_ = json.NewEncoder(out).Encode(launchFault{Op: op, Errno: int(errno)})
 	return 127
 }
 
-func awaitGo(r io.Reader) error {
+// awaitGo waits for the byte that lets the program run; false when the runner has died.
+func awaitGo(buffered io.Reader, fd int) bool {
+	rest, _ := io.ReadAll(buffered)
+	if bytes.IndexByte(rest, launchGo) >= 0 {
+		return true
+	}
 	var b [1]byte
 	for {
-		if _, err := io.ReadFull(r, b[:]); err != nil {
-			return err
-		}
-		if b[0] == launchGo {
-			return nil
-		}
-		if b[0] != '\n' { // the JSON encoder ends the request with a newline
-			return fmt.Errorf("unexpected byte %q", b[0])
+		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), 1) //nolint:gosec // a plain read
+		switch {
+		case errno == unix.EINTR:
+		case errno != 0 || n == 0:
+			return false
+		case b[0] == launchGo:
+			return true
 		}
 	}
 }
 
-// become replaces this process by the program; it returns only on a fault.
-func become(req launchRequest) (op string, err error) {
+// settleDown sets up all that the program inherits.
+func settleDown(req launchRequest) (op string, err error) {
 	unix.Umask(0o022)
 	if err := os.Chdir(req.Dir); err != nil {
 		return "enter folder", err
-	}
-	if req.DataBytes > 0 {
-		lim := unix.Rlimit{Cur: req.DataBytes, Max: req.DataBytes}
-		if err := unix.Setrlimit(unix.RLIMIT_DATA, &lim); err != nil {
-			return "set limit", err
-		}
 	}
 	// Raising the score is always allowed; a runner protected from the OOM killer must not pass that on.
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("0"), 0)
@@ -111,5 +126,5 @@ func become(req launchRequest) (op string, err error) {
 	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &none, nil); err != nil {
 		return "clear signal mask", err
 	}
-	return "execute", syscall.Exec(req.Path, req.Args, req.Env) //nolint:gosec // starting the caller's program is the purpose
+	return "", nil
 }

@@ -66,7 +66,7 @@ func programMain(args []string) int {
 		time.Sleep(time.Hour)
 	case "deaf":
 		signal.Ignore(syscall.SIGTERM)
-		fmt.Println("deaf")
+		fmt.Fprintln(os.Stdout, "deaf")
 		time.Sleep(time.Hour)
 	case "exit":
 		code, _ := strconv.Atoi(args[1])
@@ -80,7 +80,7 @@ func programMain(args []string) int {
 	case "env":
 		_ = json.NewEncoder(os.Stdout).Encode(os.Environ())
 	case "fds":
-		fmt.Println(strings.Join(openFiles(), ","))
+		fmt.Fprintln(os.Stdout, strings.Join(openFiles(), ","))
 	case "print":
 		n, _ := strconv.Atoi(args[1])
 		line := strings.Repeat("x", 99) + "\n"
@@ -95,7 +95,7 @@ func programMain(args []string) int {
 		}
 	case "count":
 		for i := 0; ; i++ {
-			fmt.Println("line", i)
+			fmt.Fprintln(os.Stdout, "line", i)
 			time.Sleep(200 * time.Microsecond)
 		}
 	case "append": // proves how often it ran
@@ -111,9 +111,9 @@ func programMain(args []string) int {
 		for i := range b {
 			b[i] = 1
 		}
-		fmt.Println("ate", len(b))
+		fmt.Fprintln(os.Stdout, "ate", len(b))
 	case "spin":
-		for {
+		for n := 0; n >= 0; n = (n + 1) % 1000 {
 		}
 	}
 	return 0

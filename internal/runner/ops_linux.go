@@ -25,7 +25,7 @@ func (s *Server) Ensure(ctx context.Context, spec Spec) (Status, error) {
 	}
 	switch {
 	case isNew:
-		err = s.enter(u)
+		err = s.enter(ctx, u)
 	case u.revive():
 		err = s.enterAgain(ctx, u)
 	}
@@ -58,11 +58,11 @@ func (s *Server) claim(ctx context.Context, spec Spec) (u *unit, isNew bool, err
 }
 
 // enter makes a new unit durable and starts its keeper.
-func (s *Server) enter(u *unit) error {
+func (s *Server) enter(ctx context.Context, u *unit) error {
 	err := u.change(func(*record) {})
 	if err == nil {
 		s.fault("ensure.recorded")
-		if !s.startKeeper(u, u.keep) {
+		if !s.startKeeper(ctx, u.keep) {
 			return &Error{Kind: kindClosed, Message: "the runner is ending; ask the next one"}
 		}
 		return nil
@@ -98,7 +98,7 @@ func (s *Server) enterAgain(ctx context.Context, u *unit) error {
 		u.firstDone(err)
 		return err
 	}
-	if !s.startKeeper(u, u.keep) {
+	if !s.startKeeper(ctx, u.keep) {
 		return &Error{Kind: kindClosed, Message: "the runner is ending; ask the next one"}
 	}
 	return nil

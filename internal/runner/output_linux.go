@@ -59,7 +59,7 @@ func programEnds(base string) (ends [2]*os.File, err error) {
 			}
 			return ends, fmt.Errorf("open output pipe: %w", err)
 		}
-		ends[i] = os.NewFile(uintptr(fd), path) //nolint:gosec // a descriptor is never negative here
+		ends[i] = os.NewFile(uintptr(fd), path)
 	}
 	return ends, nil
 }
@@ -130,13 +130,13 @@ func (o *output) openStream(path, name string) (*stream, error) {
 		name: name, fifo: f, copyR: p[0], copyW: p[1], log: o.log, logger: o.logger,
 		drains: make(chan chan struct{}), stop: make(chan struct{}), buf: make([]byte, chunk),
 	}
-	s.control(func(fd int) { _, _ = unix.FcntlInt(uintptr(fd), unix.F_SETPIPE_SZ, pipeSize) }) //nolint:gosec // not negative
+	s.control(func(fd int) { _, _ = unix.FcntlInt(uintptr(fd), unix.F_SETPIPE_SZ, pipeSize) })
 	return s, nil
 }
 
 func (s *stream) control(f func(fd int)) {
 	if rc, err := s.fifo.SyscallConn(); err == nil {
-		_ = rc.Control(func(fd uintptr) { f(int(fd)) }) //nolint:gosec // descriptors are small
+		_ = rc.Control(func(fd uintptr) { f(int(fd)) })
 	}
 }
 
@@ -187,7 +187,7 @@ func (s *stream) peek(wait bool) (n int, err error) {
 	var got int64
 	var teeErr error
 	err = rc.Read(func(fd uintptr) bool {
-		got, teeErr = unix.Tee(int(fd), s.copyW, chunk, unix.SPLICE_F_NONBLOCK) //nolint:gosec // descriptors are small
+		got, teeErr = unix.Tee(int(fd), s.copyW, chunk, unix.SPLICE_F_NONBLOCK)
 		if teeErr == nil && got > 0 {
 			n, teeErr = s.readCopy(int(got))
 		}

@@ -25,7 +25,7 @@ func (p procStat) dead() bool { return p.state == 'Z' || p.state == 'X' || p.sta
 
 // readStat reads /proc/pid/stat.
 func readStat(pid int) (procStat, error) {
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat") //nolint:gosec // a number
 	if err != nil {
 		return procStat{}, err
 	}

@@ -32,7 +32,7 @@ func openProcess(pid int, start uint64, child bool) (*process, error) {
 	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
 	switch {
 	case err == nil:
-		p.fd = os.NewFile(uintptr(fd), "pidfd:"+strconv.Itoa(pid)) //nolint:gosec // a descriptor is never negative here
+		p.fd = os.NewFile(uintptr(fd), "pidfd:"+strconv.Itoa(pid))
 	case errors.Is(err, unix.ESRCH):
 		return nil, errGone
 	case !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.EPERM):

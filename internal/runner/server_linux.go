@@ -68,7 +68,7 @@ func New(cfg Config) (*Server, error) {
 		ready:   make(chan struct{}), stopping: make(chan struct{}),
 		units: map[string]*unit{}, changed: make(chan struct{}),
 		// Later runners count on from a higher number, so a watcher of an earlier one is told everything.
-		seq: uint64(time.Now().UnixMicro()), //nolint:gosec // after 1970
+		seq: uint64(time.Now().UnixMicro()),
 	}
 	if err := s.discover(); err != nil {
 		_ = lock.Close()
@@ -144,7 +144,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer func() { _ = s.lock.Close() }()
 	stopReaper := s.reaper.run()
 	defer stopReaper()
-	if err := s.takeOver(); err != nil {
+	if err := s.takeOver(ctx); err != nil {
 		return err
 	}
 	close(s.ready)
@@ -183,12 +183,14 @@ func (s *Server) serve(ctx context.Context) error {
 	if err := srv.Shutdown(grace); err != nil {
 		_ = srv.Close()
 	}
-	<-done
+	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve control socket: %w", err)
+	}
 	return nil
 }
 
 // takeOver makes units of the journal's records and continues each where its record says it was.
-func (s *Server) takeOver() error {
+func (s *Server) takeOver(ctx context.Context) error {
 	records, err := s.journal.load()
 	if err != nil {
 		return err
@@ -209,20 +211,22 @@ func (s *Server) takeOver() error {
 			close(u.ended)
 			continue
 		}
-		s.startKeeper(u, u.resume)
+		p := u.takeOver()
+		s.startKeeper(ctx, func(ctx context.Context) { u.resume(ctx, p) })
 	}
 	return nil
 }
 
-// startKeeper runs a unit's keeper; it reports false when the server is closed.
-func (s *Server) startKeeper(u *unit, keep func(ctx context.Context)) bool {
+// startKeeper runs a unit's keeper until it returns or Run ends, whatever becomes of ctx; it reports false when the
+// server is closed.
+func (s *Server) startKeeper(ctx context.Context, keep func(ctx context.Context)) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return false
 	}
 	s.keepers.Go(func() {
-		ctx, cancel := context.WithCancel(context.Background())
+		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		defer cancel()
 		go func() {
 			select {

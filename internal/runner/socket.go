@@ -21,7 +21,7 @@ func Listen(ctx context.Context, path string) (net.Listener, error) {
 		_ = conn.Close()
 		return nil, fmt.Errorf("listen on %s: another runner answers there; stop it first", path)
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) { //nolint:gosec // the operator's path
 		return nil, fmt.Errorf("remove stale socket: %w", err)
 	}
 	short, done, err := shortPath(path)
@@ -38,7 +38,7 @@ func Listen(ctx context.Context, path string) (net.Listener, error) {
 		// The next runner removes it; unlinking here would remove the next one's.
 		ul.SetUnlinkOnClose(false)
 	}
-	if err := os.Chmod(path, 0o600); err != nil {
+	if err := os.Chmod(path, 0o600); err != nil { //nolint:gosec // made above
 		_ = l.Close()
 		return nil, fmt.Errorf("protect socket: %w", err)
 	}
@@ -61,7 +61,7 @@ func shortPath(path string) (short string, done func(), err error) {
 	if len(path) <= maxSocketPath {
 		return path, func() {}, nil
 	}
-	dir, err := os.Open(filepath.Dir(path))
+	dir, err := os.Open(filepath.Dir(path)) //nolint:gosec // the operator's path
 	if err != nil {
 		return "", nil, fmt.Errorf("open folder of socket: %w", err)
 	}

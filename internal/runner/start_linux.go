@@ -1,11 +1,13 @@
 package runner
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -78,7 +80,7 @@ func forkLauncher(in launchInput, request, answer *os.File) (int, error) {
 	if in.namespace {
 		attr.Sys.Cloneflags = syscall.CLONE_NEWNET
 	}
-	pid, _, err := syscall.StartProcess(in.launcher[0], in.launcher, attr)
+	pid, _, err := syscall.StartProcess(in.launcher[0], in.launcher, attr) //nolint:gosec // our own binary
 	if err != nil {
 		return 0, fmt.Errorf("start launcher: %w", err)
 	}
@@ -102,6 +104,9 @@ func (l *launching) greet(req launchRequest) error {
 	if _, err := io.ReadFull(l.answer, b[:]); err != nil {
 		return fmt.Errorf("await launcher: %w", err)
 	}
+	if b[0] == '{' {
+		return l.fault(io.MultiReader(bytes.NewReader(b[:]), l.answer))
+	}
 	if b[0] != launchReady {
 		return fmt.Errorf("launcher answered %q; does its main call runner.Launch?", b[0])
 	}
@@ -114,15 +119,21 @@ func (l *launching) release() error {
 	if _, err := l.request.Write([]byte{launchGo}); err != nil {
 		return fmt.Errorf("release launcher: %w", err)
 	}
-	var fault launchFault
-	err := json.NewDecoder(l.answer).Decode(&fault)
+	_ = l.answer.SetReadDeadline(time.Now().Add(launchTimeout))
+	err := l.fault(l.answer)
 	if errors.Is(err, io.EOF) {
 		return nil // the descriptor was closed by exec
 	}
-	if err != nil {
+	return err
+}
+
+// fault reads what the launcher has to say.
+func (l *launching) fault(r io.Reader) error {
+	var fault launchFault
+	if err := json.NewDecoder(r).Decode(&fault); err != nil {
 		return fmt.Errorf("await program: %w", err)
 	}
-	errno := syscall.Errno(fault.Errno) //nolint:gosec // sent by our own launcher
+	errno := syscall.Errno(fault.Errno)
 	return &startError{op: fault.Op, errno: errno}
 }
 
@@ -156,10 +167,6 @@ func (e *startError) Unwrap() error { return e.errno }
 
 // permanent reports faults that another attempt will not mend.
 func (e *startError) permanent() bool {
-	switch e.errno {
-	case unix.EAGAIN, unix.ENOMEM, unix.ETXTBSY, unix.EINTR, unix.EMFILE, unix.ENFILE, unix.EIO:
-		return false
-	default:
-		return true
-	}
+	passing := []syscall.Errno{unix.EAGAIN, unix.ENOMEM, unix.ETXTBSY, unix.EINTR, unix.EMFILE, unix.ENFILE, unix.EIO}
+	return !slices.Contains(passing, e.errno)
 }

@@ -23,7 +23,7 @@ type remote struct {
 
 func remoteDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "gg")
+	dir, err := os.MkdirTemp("", "gg") //nolint:usetesting // a socket goes in, and the path of t.TempDir is too long
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,6 +100,7 @@ func TestTakeover_atEveryPoint(t *testing.T) {
 		for _, mode := range []Mode{ModeService, ModeOnce} {
 			for _, point := range faultPoints {
 				t.Run(fmt.Sprintf("cgroup=%s/%s/%s", cgroup, mode, point), func(t *testing.T) {
+					t.Parallel()
 					takeoverAt(t, cgroup, mode, point)
 				})
 			}
@@ -108,6 +109,7 @@ func TestTakeover_atEveryPoint(t *testing.T) {
 }
 
 func takeoverAt(t *testing.T, cgroup string, mode Mode, point string) {
+	t.Helper()
 	dir := remoteDir(t)
 	marks := filepath.Join(dir, "ran")
 	id := "u/" + filepath.Base(dir)

@@ -46,18 +46,7 @@ func (t tree) search() ([]procStat, error) {
 	if err != nil {
 		return nil, err
 	}
-	session := t.session
-	in := map[int]bool{}
-	for _, ps := range all {
-		if ps.pid == t.session && ps.start != t.start {
-			session = 0 // the pid belongs to somebody else by now, and so may the session number
-		}
-	}
-	for _, ps := range all {
-		if (session != 0 && ps.session == session) || marked(ps.pid, t.installation, t.id) {
-			in[ps.pid] = true
-		}
-	}
+	in := t.roots(all)
 	for grown := true; grown; {
 		grown = false
 		for _, ps := range all {
@@ -73,6 +62,23 @@ func (t tree) search() ([]procStat, error) {
 		}
 	}
 	return list, nil
+}
+
+// roots are the processes that are recognised by themselves.
+func (t tree) roots(all []procStat) map[int]bool {
+	session := t.session
+	for _, ps := range all {
+		if ps.pid == t.session && ps.start != t.start {
+			session = 0 // the pid belongs to somebody else by now, and so may the session number
+		}
+	}
+	in := map[int]bool{}
+	for _, ps := range all {
+		if (session != 0 && ps.session == session) || marked(ps.pid, t.installation, t.id) {
+			in[ps.pid] = true
+		}
+	}
+	return in
 }
 
 // kill ends all processes of the unit by SIGKILL and returns when none is left. It gives up when ctx ends.
@@ -128,7 +134,7 @@ func killExactly(seen procStat) error {
 	}
 	now, readErr := readStat(seen.pid)
 	if readErr != nil || now.start != seen.start {
-		return nil //nolint:nilerr // it is gone, which is what is wanted
+		return nil // it is gone, which is what is wanted
 	}
 	if err == nil {
 		err = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
