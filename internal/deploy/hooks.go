@@ -45,7 +45,7 @@ func (m *machine) hookEvent() bool {
 		m.judge(m.outcomeVerdict())
 	case m.ev.Kind == EventReported && m.ev.Seq == run.Seq:
 		m.cancel(run.Seq, true)
-		v := Verdict{Status: m.ev.Report, Message: "reported by " + m.ev.By}
+		v := Verdict{Status: m.ev.Report, Message: withDetail("reported by "+m.ev.By, m.ev.Message)}
 		if v.Status != VerdictPass {
 			v.Reason = ReasonHookFailed
 			v.Status = VerdictFail
@@ -90,7 +90,7 @@ func (m *machine) judge(v Verdict) {
 	}
 	v.Revision, v.Version = tested.Revision.Digest, tested.Revision.Version
 	m.d.Verdicts = append(m.d.Verdicts, v)
-	m.record(RecordVerdict, v.Reason, verdictLine(v))
+	m.record(RecordVerdict, v.Reason, v.Headline())
 	switch {
 	case v.Status == VerdictPass && run.Index+1 < len(m.d.Hooks(run.List)):
 		m.startHook(run.List, run.Index+1, 1)
@@ -101,14 +101,6 @@ func (m *machine) judge(v Verdict) {
 	default:
 		m.listFailed(run.List, v)
 	}
-}
-
-func verdictLine(v Verdict) string {
-	line := fmt.Sprintf("%s in %s: %s", v.Hook, v.Event, v.Status)
-	if v.Message != "" {
-		line += ": " + v.Message
-	}
-	return line
 }
 
 // listDone goes on after every hook of a list has passed.
@@ -122,9 +114,25 @@ func (m *machine) listDone(l HookList) {
 	case SmokeRollback:
 		m.rolledBack()
 	case SmokeAfter, SmokeBake:
-		m.advance(ReasonAdvanced, "")
+		m.advance(ReasonAdvanced, m.passed(l))
 	default: // the hooks of any other lifecycle event
-		m.advance(ReasonAdvanced, "")
+		m.advance(ReasonAdvanced, m.passed(l))
+	}
+}
+
+// passed says for the history why a list is done.
+func (m *machine) passed(l HookList) string {
+	name := "in " + string(l)
+	if l.Smoke() {
+		name = "in the smoke set"
+	}
+	switch n := len(m.d.Hooks(l)); n {
+	case 0:
+		return "no hooks " + name
+	case 1:
+		return "the hook " + name + " has passed"
+	default:
+		return fmt.Sprintf("all %d hooks %s have passed", n, name)
 	}
 }
 
@@ -154,14 +162,14 @@ func (m *machine) notVerified(why string) {
 func (m *machine) listFailed(l HookList, v Verdict) {
 	switch l {
 	case SmokeBefore:
-		m.d.BlueWay.Message = verdictLine(v)
+		m.d.BlueWay.Message = v.Headline()
 		m.wayBackKnown()
 	case SmokeRollback:
-		m.notVerified(verdictLine(v))
+		m.notVerified(v.Headline())
 	case SmokeAfter, SmokeBake:
-		m.failed(failReason(l, v), verdictLine(v))
+		m.failed(failReason(l, v), v.Headline())
 	default: // the hooks of a lifecycle event
-		m.failed(failReason(l, v), verdictLine(v))
+		m.failed(failReason(l, v), v.Headline())
 	}
 }
 

@@ -1,6 +1,10 @@
 package deploy
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // VerdictStatus is the outcome of one hook.
 type VerdictStatus string
@@ -45,4 +49,25 @@ type Check struct {
 	Actual   string        `json:"actual,omitempty"`
 	Message  string        `json:"message,omitempty"`
 	Duration time.Duration `json:"duration,omitempty"`
+}
+
+// Headline is the verdict in one line: which hook, how it ended, and the first thing that was wrong.
+func (v Verdict) Headline() string {
+	line := fmt.Sprintf("%s in %s: %s", v.Hook, v.Event, v.Status)
+	for _, c := range v.Checks {
+		if c.Status == VerdictFail || c.Status == VerdictError {
+			return withDetail(line+": "+c.Name, firstLine(c.Message))
+		}
+	}
+	message := strings.TrimSpace(v.Message)
+	line = withDetail(line, firstLine(message))
+	if at := strings.LastIndexByte(message, '\n'); at >= 0 && v.Status != VerdictPass {
+		line += ": " + message[at+1:]
+	}
+	return line
+}
+
+func firstLine(s string) string {
+	first, _, _ := strings.Cut(s, "\n")
+	return first
 }

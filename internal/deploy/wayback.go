@@ -223,9 +223,10 @@ func (m *machine) endReason() Reason {
 	return ReasonNone
 }
 
+// endMessage adds what nothing before it has said: the cause was told when it came.
 func (m *machine) endMessage() string {
-	if m.d.Cause != nil {
-		return m.d.Cause.Message
+	if m.d.Halted {
+		return m.d.Rollback.Message
 	}
 	return ""
 }
