@@ -49,6 +49,7 @@ func (b *box) open(ctx context.Context) error {
 	err = b.m.cfg.Units.Start(ctx, b.program(entry))
 	b.watch(ctx) // also where the start failed: nobody knows how far it came
 	if err != nil {
+		b.m.forgetEntry(b.rec.Key) // the interpreter may have moved
 		return fmt.Errorf("start sandbox: %w", err)
 	}
 	b.m.cfg.Fault("started")
@@ -315,6 +316,12 @@ func (m *Manager) entry(ctx context.Context, f Function, key string) (entry, err
 	}
 	m.entries[key] = e
 	return e, nil
+}
+
+func (m *Manager) forgetEntry(key string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.entries, key)
 }
 
 // inherited takes a kept listener.

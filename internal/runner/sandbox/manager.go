@@ -173,7 +173,7 @@ func (i *invocation) awaitAccepted(ctx context.Context) error {
 func (m *Manager) submit(inv *invocation) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if d := inv.rec.Invocation.Deadline; !d.IsZero() {
+	if d := inv.rec.Invocation.Deadline; !d.IsZero() && !m.closed {
 		inv.expiry = time.AfterFunc(time.Until(d), func() { m.halt(inv, true) })
 	}
 	p := m.poolLocked(inv.key)

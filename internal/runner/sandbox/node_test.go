@@ -9,7 +9,9 @@ import (
 func TestNode_styles(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
+	w.write("esm/package.json", `{"type":"module"}`)
 	tests := []struct{ name, file, code, payload string }{
+		{"module by package.json", "esm/j.js", `import os from 'node:os'; export const handler = async () => typeof os.EOL;`, `"string"`},
 		{"async", "a.js", `exports.handler = async (e) => ({ got: e.x });`, `{"got":7}`},
 		{"callback", "b.js", `exports.handler = (e, c, cb) => { setTimeout(() => cb(null, e.x), 10); };`, `7`},
 		{"module", "c.mjs", `import fs from 'node:fs'; const start = await Promise.resolve(5); export const handler = async (e) => e.x + start + typeof fs.statSync;`, `"12function"`},
