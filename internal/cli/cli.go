@@ -47,7 +47,7 @@ func New(env Env, roles Roles) *cobra.Command { return newApp(env, roles).root }
 // Execute runs a command line (without the program's name), prints its error and hint, and returns the exit code. The
 // end of ctx is an interrupt: a wait stops waiting, serve shuts down.
 func Execute(ctx context.Context, env Env, roles Roles, args []string) int {
-	a := newApp(env, roles)
+	a := newApp(env, roles) //nolint:contextcheck // commands take the context of ExecuteContext, below
 	a.root.SetArgs(args)
 	err := a.root.ExecuteContext(ctx)
 	if err != nil && !a.started {

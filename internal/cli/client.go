@@ -92,7 +92,7 @@ func (c *client) post(ctx context.Context, q request) error {
 	status, answer, err := c.roundTrip(r)
 	if err != nil {
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return fmt.Errorf("interrupted before the answer came: %w", context.Cause(ctx))
 		}
 		var dial *net.OpError
 		sent := !errors.As(err, &dial) || dial.Op != "dial"

@@ -58,9 +58,7 @@ func (a *app) events(ctx context.Context, id string, follow bool, patience time.
 		case err != nil:
 			return err
 		}
-		for _, e := range out.Events {
-			a.printEvent(p, e, id == "")
-		}
+		a.printEvents(p, out.Events, id == "")
 		more := len(out.Events) > 0 && out.Next > w.cursor
 		w.cursor = max(w.cursor, out.Next)
 		ended := id != "" && out.Status.Terminal()
@@ -74,16 +72,16 @@ func (a *app) events(ctx context.Context, id string, follow bool, patience time.
 	}
 }
 
-func (a *app) printEvent(p *printer, e deploy.HistoryEvent, all bool) {
-	if a.json {
-		if err := p.jsonLine(e); err != nil && p.err == nil {
-			p.err = err
+func (a *app) printEvents(p *printer, events []deploy.HistoryEvent, all bool) {
+	for _, e := range events {
+		if a.json {
+			p.jsonLine(e)
+			continue
 		}
-		return
+		line := e.At.Local().Format(time.DateTime) + "  "
+		if all {
+			line += clean(e.Deployment) + "  "
+		}
+		p.line("%s", line+eventText(e.Record))
 	}
-	line := e.At.Local().Format(time.DateTime) + "  "
-	if all {
-		line += clean(e.Deployment) + "  "
-	}
-	p.line("%s", line+eventText(e.Record))
 }

@@ -102,7 +102,5 @@ func (a *app) printLog(p *printer, line string) {
 		p.raw(line + "\n") // a log is printed as it was written
 		return
 	}
-	if err := p.jsonLine(map[string]string{"line": line}); err != nil && p.err == nil {
-		p.err = err
-	}
+	p.jsonLine(map[string]string{"line": line})
 }

@@ -41,13 +41,12 @@ func (p *printer) json(v any) error {
 }
 
 // jsonLine writes one document on one line.
-func (p *printer) jsonLine(v any) error {
+func (p *printer) jsonLine(v any) {
 	line, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("encode output: %w", err)
+	if err != nil && p.err == nil {
+		p.err = fmt.Errorf("encode output: %w", err)
 	}
 	p.raw(string(line) + "\n")
-	return p.err
 }
 
 // table writes rows below a head in columns.
@@ -162,7 +161,7 @@ func (a *app) verdictLines(v deploy.Verdict) []string {
 		word, colour = "verified", green
 	case deploy.VerdictFail:
 		word, colour = "failed", red
-	case deploy.VerdictError:
+	case deploy.VerdictError, deploy.CheckSkipped: // a verdict is never skipped
 	}
 	line := a.colour(colour, fmt.Sprintf("%-8s", word)) + fmt.Sprintf("  %s (%s) %s", clean(v.Hook), v.Event, v.Status)
 	if !v.End.IsZero() && !v.Start.IsZero() {
@@ -179,7 +178,7 @@ func (a *app) verdictLines(v deploy.Verdict) []string {
 		lines[0] += ": " + why
 	}
 	for _, c := range v.Checks {
-		if c.Status != deploy.VerdictPass {
+		if c.Status == deploy.VerdictFail || c.Status == deploy.VerdictError {
 			lines = append(lines, "          "+checkText(c))
 		}
 	}

@@ -118,7 +118,7 @@ func TestWait_controllerRestarts(t *testing.T) {
 	var listener net.Listener
 	var err error
 	for deadline := time.Now().Add(5 * time.Second); listener == nil && time.Now().Before(deadline); {
-		listener, err = net.Listen("tcp", address) //nolint:noctx // a test
+		listener, err = net.Listen("tcp", address)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -186,7 +186,7 @@ func TestWait_terminal(t *testing.T) {
 	var out, errs screen
 	env := testEnv(&out, &errs, vars)
 	env.StdoutTerminal, env.Width = true, 50
-	if code := Execute(t.Context(), env, Roles{}, []string{"wait", "d-ONE111111", "--timeout", "500ms"}); code != ExitRunning {
+	if code := Execute(t.Context(), env, Roles{}, []string{"wait", "d-ONE111111", "--timeout", "1500ms"}); code != ExitRunning {
 		t.Errorf("exit code %d", code)
 	}
 	text := out.String()
