@@ -80,19 +80,19 @@ func TestClient_realDoor(t *testing.T) {
 			t.Errorf("%v: exit code %d, want %d with %q:\n%s", tt.args, code, tt.code, tt.text, out.String())
 		}
 	}
-	session, err := ring.Issue(awsapi.Principal{
+	issued, err := ring.Issue(awsapi.Principal{
 		Kind: awsapi.KindTask, ARN: "arn:aws:iam::000000000000:role/x", Scope: awsapi.Scope{Actions: []string{"greengate:ListServices"}},
 	}, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
 	hook := map[string]string{
-		"GREENGATE_DEPLOYMENT_ID": "d-1", "AWS_ENDPOINT_URL": server.URL, "AWS_ACCESS_KEY_ID": session.AccessKeyID,
-		"AWS_SECRET_ACCESS_KEY": string(session.SecretAccessKey), "AWS_SESSION_TOKEN": session.SessionToken,
+		"GREENGATE_DEPLOYMENT_ID": "d-1", "AWS_ENDPOINT_URL": server.URL, "AWS_ACCESS_KEY_ID": issued.AccessKeyID,
+		"AWS_SECRET_ACCESS_KEY": string(issued.SecretAccessKey), "AWS_SESSION_TOKEN": issued.SessionToken,
 	}
 	var out screen
 	if code := Execute(t.Context(), testEnv(&out, &out, hook), Roles{}, []string{"list"}); code != ExitDone {
-		t.Errorf("session keys: exit code %d:\n%s", code, out.String())
+		t.Errorf("issued keys: exit code %d:\n%s", code, out.String())
 	}
 	hook["AWS_SECRET_ACCESS_KEY"] = "another"
 	if code := Execute(t.Context(), testEnv(&out, &out, hook), Roles{}, []string{"list"}); code != ExitOther {

@@ -67,7 +67,7 @@ func (a *app) printExports() error {
 		}
 		return p.json(document)
 	}
-	// A session token that was left over would belong to other keys.
+	// A token that was left over would belong to other keys.
 	p.line("unset AWS_SESSION_TOKEN")
 	for _, e := range exports(c) {
 		p.line("export %s=%s", e[0], quote(e[1]))

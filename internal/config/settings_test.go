@@ -122,7 +122,7 @@ func TestFindController(t *testing.T) {
 				t.Errorf("%v with %q, %v", got, got.Region, err)
 			}
 			if token := got.SessionToken; (token == "tok") != (tt.key == "ENV") {
-				t.Errorf("session token %q", token)
+				t.Errorf("token %q", token)
 			}
 		})
 	}
