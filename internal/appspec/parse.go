@@ -94,19 +94,19 @@ func (p *parser) text(v value, owner position, example string) string {
 		p.fault(owner, v.field, "is missing; write for example %s", example)
 	case !v.scalar():
 		p.fault(v.at, v.field, "is %s; it must be a text, for example %s", v.kind, example)
-	case strings.TrimSpace(v.node.text) == "":
+	case strings.TrimSpace(v.text) == "":
 		p.fault(v.at, v.field, "is empty; write for example %s", example)
 	default:
-		return strings.TrimSpace(v.node.text)
+		return strings.TrimSpace(v.text)
 	}
 	return ""
 }
 
 // number is a whole number, written as one or as a text that holds one.
 func (p *parser) number(v value, least, most int) int {
-	n, err := strconv.Atoi(strings.TrimSpace(v.node.text))
+	n, err := strconv.Atoi(strings.TrimSpace(v.text))
 	if v.kind == kindNumber && err != nil { // 8e1 and 80.0 are whole numbers too
-		if f, ferr := strconv.ParseFloat(v.node.text, 64); ferr == nil && f == float64(int(f)) {
+		if f, ferr := strconv.ParseFloat(v.text, 64); ferr == nil && f == float64(int(f)) {
 			n, err = int(f), nil
 		}
 	}
@@ -135,9 +135,9 @@ func (p *parser) version(v value, owner position) {
 		p.fault(owner, v.field, "is missing; write version: 0.0")
 		return
 	}
-	zero := v.kind == kindText && strings.TrimSpace(v.node.text) == "0.0"
+	zero := v.kind == kindText && strings.TrimSpace(v.text) == "0.0"
 	if v.kind == kindNumber {
-		f, err := strconv.ParseFloat(v.node.text, 64)
+		f, err := strconv.ParseFloat(v.text, 64)
 		zero = err == nil && f == 0
 	}
 	if !zero {
