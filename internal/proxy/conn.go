@@ -189,9 +189,9 @@ func (c *clientConn) readHead() ([]byte, error) {
 // refuse answers a request that could not be read, and says nothing to a client that went away.
 func (c *clientConn) refuse(err error) {
 	f := faultOf(kindBadRequest)
-	var pe *protocolError
+	pe, refused := errors.AsType[*protocolError](err)
 	switch {
-	case errors.As(err, &pe):
+	case refused:
 		f.status, f.text = pe.status, pe.text
 		c.srv.faults.count(pe.kind)
 	case errors.Is(err, errHeadTooLarge):
@@ -313,7 +313,7 @@ func (c *clientConn) watch() bool {
 	var gone bool
 	var b [1]byte
 	err := c.raw.Read(func(fd uintptr) bool {
-		n, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT) //nolint:gosec // a descriptor fits
+		n, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
 		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
 			return false
 		}
@@ -396,7 +396,7 @@ func (c *clientConn) appendFraming(b []byte, r *response) []byte {
 }
 
 func (c *clientConn) write(p []byte) error {
-	if c.bodyless {
+	if c.bodyless || len(p) == 0 {
 		return nil
 	}
 	if c.chunked {

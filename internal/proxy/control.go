@@ -22,7 +22,7 @@ func (s *Server) controlHandler(hard context.Context) http.Handler {
 			return
 		}
 		// A caller that goes away must not leave a table half applied.
-		ack, err := s.apply(hard, t) //nolint:contextcheck // on purpose, see above
+		ack, err := s.apply(hard, t)
 		reply(w, ack, err)
 	})
 	mux.HandleFunc("GET /v1/table", func(w http.ResponseWriter, _ *http.Request) {

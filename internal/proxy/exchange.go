@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -111,12 +112,7 @@ func (x *exchange) reset(req *request, body requestBody) {
 }
 
 func (x *exchange) hasTried(t *target) bool {
-	for _, o := range x.tried[:x.attempts] {
-		if o == t {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(x.tried[:x.attempts], t)
 }
 
 func (x *exchange) isStream(now time.Time) bool {
@@ -226,8 +222,7 @@ func (x *exchange) joinAux() {
 // clientFailed cuts the exchange because reading its request failed.
 func (x *exchange) clientFailed(err error) {
 	kind := kindClientGone
-	var pe *protocolError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*protocolError](err); ok {
 		kind = pe.kind
 	}
 	x.cut(kind)

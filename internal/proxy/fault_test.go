@@ -33,7 +33,7 @@ func TestRetryOnConnectFailure(t *testing.T) {
 					t.Fatalf("request %d: %d %q", i, resp.StatusCode, body)
 				}
 			}
-			r := p.row("l", "blue")
+			r := p.row("blue")
 			if r.Served != 20 || r.Retried < 1 || r.Retried > 10 {
 				t.Fatalf("row %+v", r)
 			}
@@ -42,7 +42,7 @@ func TestRetryOnConnectFailure(t *testing.T) {
 			}
 			eventually(t, "suspect", func() bool {
 				c.get("/")
-				return p.group("blue").Targets[0].State == TargetSuspect
+				return p.blue().Targets[0].State == TargetSuspect
 			})
 		})
 	}
@@ -58,7 +58,7 @@ func TestAllTargetsDead(t *testing.T) {
 			t.Fatalf("%d %q", resp.StatusCode, body)
 		}
 	}
-	r := p.row("l", "blue")
+	r := p.row("blue")
 	if r.Failed5xx != 2 || r.Retried != 2*(maxAttempts-1) {
 		t.Fatalf("row %+v", r)
 	}
@@ -85,7 +85,7 @@ func TestNeverSentTwice(t *testing.T) {
 			t.Fatalf("%d %q", resp.StatusCode, body)
 		}
 	}
-	if r := p.row("l", "blue"); seen.Load() != 6 || r.Failed5xx != 6 || r.Retried != 0 {
+	if r := p.row("blue"); seen.Load() != 6 || r.Failed5xx != 6 || r.Retried != 0 {
 		t.Fatalf("seen %d, row %+v", seen.Load(), r)
 	}
 }
@@ -143,7 +143,7 @@ func TestTargetDiesWithinBody(t *testing.T) {
 	if b, err := io.ReadAll(c.r); err == nil {
 		t.Fatalf("HTTP/1.0 client saw a clean end: %q", b)
 	}
-	if r := p.row("l", "blue"); r.Cut != 4 || r.Started != 4 {
+	if r := p.row("blue"); r.Cut != 4 || r.Started != 4 {
 		t.Fatalf("row %+v", r)
 	}
 }
@@ -174,7 +174,7 @@ func TestMalformedResponses(t *testing.T) {
 			t.Fatalf("%.60q gave %d %q", text, resp.StatusCode, body)
 		}
 	}
-	if r := p.row("l", "blue"); r.Failed5xx != uint64(len(bad)) {
+	if r := p.row("blue"); r.Failed5xx != uint64(len(bad)) {
 		t.Fatalf("row %+v", r)
 	}
 }
@@ -219,7 +219,7 @@ func TestResponseTimeout(t *testing.T) {
 			if resp, _ := c.read("POST"); resp.StatusCode != 504 {
 				t.Fatalf("after a slow body: %d", resp.StatusCode)
 			}
-			if r := p.row("l", "blue"); r.Failed5xx != 2 {
+			if r := p.row("blue"); r.Failed5xx != 2 {
 				t.Fatalf("row %+v", r)
 			}
 			if n := p.status().Errors["response_timeout"]; n != 2 {
@@ -237,7 +237,7 @@ func TestSlowClients(t *testing.T) {
 
 	slow := dialHTTP(t, addr)
 	began := time.Now()
-	for i := 0; i < 100; i++ { // a byte at a time must not put the end off
+	for i := range 100 { // a byte at a time must not put the end off
 		if _, err := io.WriteString(slow, "GET / HTTP/1.1\r\nHost: x\r\nX-Y: zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz"[i%60:i%60+1]); err != nil {
 			break
 		}
@@ -274,7 +274,7 @@ func TestSlowClients(t *testing.T) {
 	if resp, _ := drip.read("POST"); resp.StatusCode != 408 {
 		t.Fatalf("dripping body: %d", resp.StatusCode)
 	}
-	if r := p.row("l", "blue"); r.ClientAborted != 2 || r.Started != 2 {
+	if r := p.row("blue"); r.ClientAborted != 2 || r.Started != 2 {
 		t.Fatalf("row %+v", r)
 	}
 	if e := p.status().Errors; e["header_timeout"] != 1 || e["body_timeout"] != 2 {
@@ -302,7 +302,7 @@ func TestClientThatDoesNotRead(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("the target is still busy")
 	}
-	if r := p.row("l", "blue"); r.ClientAborted != 1 {
+	if r := p.row("blue"); r.ClientAborted != 1 {
 		t.Fatalf("row %+v", r)
 	}
 }
@@ -354,7 +354,7 @@ func TestEarlyResponse(t *testing.T) {
 	if resp, body := c.read("POST"); resp.StatusCode != 413 || body != "no" || !resp.Close {
 		t.Fatalf("%d %q", resp.StatusCode, body)
 	}
-	if r := p.row("l", "blue"); r.Served != 1 {
+	if r := p.row("blue"); r.Served != 1 {
 		t.Fatalf("row %+v", r)
 	}
 }

@@ -205,7 +205,7 @@ func (b *h2Body) Read(p []byte) (int, error) {
 	b.st.x.setDeadline(b.st.rc.SetReadDeadline, by)
 	n, err := b.st.r.Body.Read(p)
 	b.total += int64(n)
-	b.done = err == io.EOF //nolint:errorlint // Body.Read returns it bare
+	b.done = err == io.EOF
 	switch {
 	case b.limits.MaxBodyBytes > 0 && b.total > b.limits.MaxBodyBytes:
 		return 0, errTooLong
@@ -285,7 +285,7 @@ func (st *h2Stream) head(x *exchange, r *response) error {
 }
 
 func (st *h2Stream) write(p []byte) error {
-	if st.kill {
+	if st.kill || len(p) == 0 {
 		return nil
 	}
 	if err := st.armWrite(); err != nil {

@@ -151,8 +151,7 @@ func (x *exchange) roundTrip(req *http.Request) (*http.Response, errorKind) {
 			}
 			return resp, kindNone
 		}
-		var unsent connectError
-		if !errors.As(err, &unsent) {
+		if _, unsent := errors.AsType[connectError](err); !unsent {
 			return nil, kindClosed
 		}
 		if x.isCut() || !x.another(err) {
@@ -233,9 +232,9 @@ func (x *exchange) relayH2(resp *http.Response) {
 	if err == nil && !r.bodyless(x.isHead) {
 		err = x.copyH2(resp)
 	}
-	var fromTarget targetError
+	_, fromTarget := errors.AsType[targetError](err)
 	switch {
-	case errors.As(err, &fromTarget):
+	case fromTarget:
 		x.fail(kindClosed)
 		return
 	case err != nil:

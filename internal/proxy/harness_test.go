@@ -18,12 +18,12 @@ import (
 )
 
 // eventually polls until cond holds.
-func eventually(t testing.TB, what string, cond func() bool) {
-	t.Helper()
+func eventually(tb testing.TB, what string, cond func() bool) {
+	tb.Helper()
 	deadline := time.Now().Add(10 * time.Second)
 	for !cond() {
 		if time.Now().After(deadline) {
-			t.Fatalf("not seen within 10 s: %s", what)
+			tb.Fatalf("not seen within 10 s: %s", what)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
@@ -34,6 +34,7 @@ type plane struct {
 	t      testing.TB
 	client *Client
 	dir    string
+	srv    *Server
 	stop   func()
 	logs   *syncBuffer
 }
@@ -57,31 +58,31 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-func shortDir(t testing.TB) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "gg")
+func shortDir(tb testing.TB) string {
+	tb.Helper()
+	dir, err := os.MkdirTemp("", "gg") //nolint:usetesting // the path of a unix socket must be short
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir
 }
 
-func controlSocket(t testing.TB, dir string) (net.Listener, string) {
-	t.Helper()
+func controlSocket(tb testing.TB, dir string) (net.Listener, string) {
+	tb.Helper()
 	path := filepath.Join(dir, "c.sock")
 	_ = os.Remove(path)
 	l, err := net.Listen("unix", path)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return l, path
 }
 
-func startPlane(t testing.TB, edit ...func(*Config)) *plane {
-	t.Helper()
-	dir := shortDir(t)
-	control, path := controlSocket(t, dir)
+func startPlane(tb testing.TB, edit ...func(*Config)) *plane {
+	tb.Helper()
+	dir := shortDir(tb)
+	control, path := controlSocket(tb, dir)
 	logs := newSyncBuffer()
 	cfg := Config{
 		Dir: filepath.Join(dir, "data"), Control: control, Grace: 2 * time.Second,
@@ -92,12 +93,12 @@ func startPlane(t testing.TB, edit ...func(*Config)) *plane {
 	}
 	s, err := New(cfg)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
-	p := &plane{t: t, client: NewClient(path), dir: cfg.Dir, logs: logs}
+	p := &plane{t: tb, client: NewClient(path), dir: cfg.Dir, srv: s, logs: logs}
 	stopped := false
 	p.stop = func() {
 		if stopped {
@@ -106,11 +107,11 @@ func startPlane(t testing.TB, edit ...func(*Config)) *plane {
 		stopped = true
 		cancel()
 		if err := <-done; err != nil {
-			t.Errorf("Run: %v", err)
+			tb.Errorf("Run: %v", err)
 		}
 		p.client.Close()
 	}
-	t.Cleanup(p.stop)
+	tb.Cleanup(p.stop)
 	return p
 }
 
@@ -141,22 +142,22 @@ func (p *plane) status() Status {
 	return s
 }
 
-func (p *plane) group(name string) GroupStatus {
+func (p *plane) blue() GroupStatus {
 	p.t.Helper()
 	for _, g := range p.status().Groups {
-		if g.Name == name {
+		if g.Name == "blue" {
 			return g
 		}
 	}
 	return GroupStatus{}
 }
 
-// row waits until the row of a group is at rest and returns it.
-func (p *plane) row(ledger, group string) LedgerRow {
+// row waits until the row of a group in ledger l is at rest and returns it.
+func (p *plane) row(group string) LedgerRow {
 	p.t.Helper()
 	var r LedgerRow
 	eventually(p.t, "ledger at rest", func() bool {
-		r = p.ledger(ledger).Row(group)
+		r = p.ledger("l").Row(group)
 		return r.InFlight() == 0
 	})
 	return r
@@ -184,22 +185,22 @@ func groupOf(name string, addresses ...string) Group {
 }
 
 // backend starts an HTTP/1 server.
-func backend(t testing.TB, h http.HandlerFunc) string {
-	t.Helper()
+func backend(tb testing.TB, h http.HandlerFunc) string {
+	tb.Helper()
 	srv := httptest.NewServer(h)
-	t.Cleanup(srv.Close)
+	tb.Cleanup(srv.Close)
 	return strings.TrimPrefix(srv.URL, "http://")
 }
 
 // rawBackend gives each connection to f.
-func rawBackend(t testing.TB, f func(net.Conn)) string {
-	t.Helper()
+func rawBackend(tb testing.TB, f func(net.Conn)) string {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	done := make(chan struct{})
-	t.Cleanup(func() { _ = l.Close(); <-done })
+	tb.Cleanup(func() { _ = l.Close(); <-done })
 	go func() {
 		defer close(done)
 		for {
@@ -217,70 +218,82 @@ func rawBackend(t testing.TB, f func(net.Conn)) string {
 }
 
 // deadAddress is one that nobody listens on.
-func deadAddress(t testing.TB) string {
-	t.Helper()
+func deadAddress(tb testing.TB) string {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
 	return l.Addr().String()
 }
 
-func newHTTPClient(t testing.TB) *http.Client {
-	t.Helper()
+func newHTTPClient(tb testing.TB) *http.Client {
+	tb.Helper()
 	tr := &http.Transport{MaxIdleConnsPerHost: 256, DisableCompression: true}
-	t.Cleanup(tr.CloseIdleConnections)
+	tb.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr, Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
 	}}
 }
 
-func get(t testing.TB, c *http.Client, url string) (*http.Response, string) {
-	t.Helper()
+func get(tb testing.TB, c *http.Client, url string) (answer, string) {
+	tb.Helper()
 	resp, err := c.Get(url)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return resp, string(b)
+	return answerOf(resp), string(b)
 }
 
 // dial opens a raw connection with a deadline, so that no test hangs.
-func dial(t testing.TB, addr string) net.Conn {
-	t.Helper()
+func dial(tb testing.TB, addr string) net.Conn {
+	tb.Helper()
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = c.Close() })
+	tb.Cleanup(func() { _ = c.Close() })
 	if err := c.SetDeadline(time.Now().Add(15 * time.Second)); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return c
 }
 
+// answer is what tests look at of a response that was read to its end.
+type answer struct {
+	StatusCode      int
+	Header, Trailer http.Header
+	ContentLength   int64
+	Close           bool
+}
+
+func answerOf(r *http.Response) answer {
+	return answer{r.StatusCode, r.Header, r.Trailer, r.ContentLength, r.Close}
+}
+
 // rawRequest sends bytes and reads one response.
-func rawRequest(t testing.TB, addr, text string) (*http.Response, string) {
-	t.Helper()
-	c := dial(t, addr)
+func rawRequest(tb testing.TB, addr, text string) (answer, string) {
+	tb.Helper()
+	c := dial(tb, addr)
 	if _, err := io.WriteString(c, text); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
-		t.Fatalf("read response to %q: %v", text, err)
+		tb.Fatalf("read response to %q: %v", text, err)
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return resp, string(b)
+	return answerOf(resp), string(b)
 }
 
 // httpConn is one client connection that is used for several requests.
@@ -290,19 +303,19 @@ type httpConn struct {
 	r *bufio.Reader
 }
 
-func dialHTTP(t testing.TB, addr string) *httpConn {
-	t.Helper()
-	c := dial(t, addr)
-	return &httpConn{t: t, Conn: c, r: bufio.NewReader(c)}
+func dialHTTP(tb testing.TB, addr string) *httpConn {
+	tb.Helper()
+	c := dial(tb, addr)
+	return &httpConn{t: tb, Conn: c, r: bufio.NewReader(c)}
 }
 
-func (c *httpConn) get(target string) (*http.Response, string) {
+func (c *httpConn) get(target string) (answer, string) {
 	c.t.Helper()
 	return c.do("GET", target, "")
 }
 
 // do sends a request; fields are whole lines with CRLF.
-func (c *httpConn) do(method, target, fields string) (*http.Response, string) {
+func (c *httpConn) do(method, target, fields string) (answer, string) {
 	c.t.Helper()
 	c.send(method + " " + target + " HTTP/1.1\r\nHost: example.com\r\n" + fields + "\r\n")
 	return c.read(method)
@@ -315,7 +328,7 @@ func (c *httpConn) send(text string) {
 	}
 }
 
-func (c *httpConn) read(method string) (*http.Response, string) {
+func (c *httpConn) read(method string) (answer, string) {
 	c.t.Helper()
 	resp, err := http.ReadResponse(c.r, &http.Request{Method: method})
 	if err != nil {
@@ -326,5 +339,5 @@ func (c *httpConn) read(method string) (*http.Response, string) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	return resp, string(b)
+	return answerOf(resp), string(b)
 }

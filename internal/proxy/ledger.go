@@ -119,7 +119,7 @@ func (l *ledger) load() error {
 	}
 	for _, r := range l.rows {
 		if state := r.load(0); state != 0 {
-			l.byGroup[rowName(r.load, int(state>>32))] = r //nolint:gosec // parseLedger has checked it
+			l.byGroup[rowName(r.load, int(state>>32))] = r
 		}
 	}
 	return nil
@@ -127,7 +127,7 @@ func (l *ledger) load() error {
 
 func (l *ledger) mapSegment(i int) error {
 	offset := int64(ledgerHeader) + int64(i)*segmentSize
-	mem, err := unix.Mmap(int(l.file.Fd()), offset, segmentSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED) //nolint:gosec // a descriptor fits
+	mem, err := unix.Mmap(int(l.file.Fd()), offset, segmentSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return fmt.Errorf("map ledger: %w", err)
 	}

@@ -137,12 +137,12 @@ func (h Histogram) Quantile(q float64) time.Duration {
 
 // bucketOf returns the bucket of a latency.
 func bucketOf(d time.Duration) int {
-	us := uint64(max(d, 0) / time.Microsecond) //nolint:gosec // not negative
+	us := uint64(max(d, 0) / time.Microsecond)
 	if us < subBuckets {
-		return int(us) //nolint:gosec // under 16
+		return int(us)
 	}
 	e := bits.Len64(us) - 1
-	return min((e-3)*subBuckets+int((us>>(e-4))&(subBuckets-1)), latencyBuckets-1) //nolint:gosec // masked
+	return min((e-3)*subBuckets+int((us>>(e-4))&(subBuckets-1)), latencyBuckets-1)
 }
 
 // bucketRange returns what bucket i counts.
@@ -151,8 +151,9 @@ func bucketRange(i int) (from, to time.Duration) {
 		return time.Duration(i) * time.Microsecond, time.Duration(i+1) * time.Microsecond
 	}
 	shift := i/subBuckets - 1
-	m := time.Duration(i % subBuckets)
-	return (subBuckets + m) << shift * time.Microsecond, (subBuckets + 1 + m) << shift * time.Microsecond
+	m := i % subBuckets
+	unit := time.Microsecond << shift
+	return unit * time.Duration(subBuckets+m), unit * time.Duration(subBuckets+m+1)
 }
 
 // ReadLedger reads a ledger file, also while a data plane counts in it, and without one. A file that is torn or is
@@ -271,7 +272,7 @@ func parseRow(load func(word int) uint64) (r LedgerRow, used bool, err error) {
 	if state&math.MaxUint32 != rowUsed || state>>32 > rowNameBytes {
 		return r, false, fmt.Errorf("state %#x is unknown", state)
 	}
-	r.Group = rowName(load, int(state>>32)) //nolint:gosec // at most 248
+	r.Group = rowName(load, int(state>>32))
 	if r.Group != "" && !visibleASCII(r.Group, rowNameBytes) {
 		return r, false, fmt.Errorf("name %q is not one of a group", r.Group)
 	}

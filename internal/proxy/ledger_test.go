@@ -16,10 +16,10 @@ import (
 	"time"
 )
 
-func newLedgers(t testing.TB) *ledgers {
-	t.Helper()
-	s := &ledgers{dir: t.TempDir(), log: slog.New(slog.DiscardHandler), now: time.Now, open: map[string]*ledger{}}
-	t.Cleanup(func() {
+func newLedgers(tb testing.TB) *ledgers {
+	tb.Helper()
+	s := &ledgers{dir: tb.TempDir(), log: slog.New(slog.DiscardHandler), now: time.Now, open: map[string]*ledger{}}
+	tb.Cleanup(func() {
 		for _, l := range s.open {
 			l.close()
 		}
@@ -27,15 +27,15 @@ func newLedgers(t testing.TB) *ledgers {
 	return s
 }
 
-func mustRow(t testing.TB, s *ledgers, name, group string) *row {
-	t.Helper()
+func mustRow(tb testing.TB, s *ledgers, name, group string) *row {
+	tb.Helper()
 	l, err := s.get(name)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	r, err := l.row(group)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return r
 }

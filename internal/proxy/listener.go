@@ -60,7 +60,7 @@ func (l *listener) open(ctx context.Context, kept map[string]net.Listener) error
 	if l.srv.keep != nil {
 		if err := l.srv.keep(key, tcp); err != nil {
 			// Serving is worth more than being able to restart unnoticed.
-			l.srv.log.Warn("listening socket is not kept; a restart will refuse connections for a moment",
+			l.srv.log.WarnContext(ctx, "listening socket is not kept; a restart will refuse connections for a moment",
 				"address", l.address, "error", err)
 		}
 	}
@@ -130,7 +130,7 @@ func (l *listener) accept(ctx context.Context, tcp *net.TCPListener) {
 		case errors.Is(err, net.ErrClosed):
 			return
 		default: // out of descriptors or memory: others may end soon
-			l.srv.log.Error("connection was not accepted", "address", l.address, "error", err)
+			l.srv.log.ErrorContext(ctx, "connection was not accepted", "address", l.address, "error", err)
 			select {
 			case <-ctx.Done():
 			case <-time.After(pause):

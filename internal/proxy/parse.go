@@ -112,18 +112,27 @@ const lengthChunked = -1
 
 func (r *request) reset() { *r = request{fields: r.fields[:0]} }
 
-// isTchar tells the characters of tokens: methods and field names (RFC 9110 5.6.2).
-func isTchar(c byte) bool {
-	switch {
-	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		return true
+// Classes of bytes.
+const (
+	tchar    = 1 << iota // in tokens: methods and field names (RFC 9110 5.6.2)
+	hostChar             // in an authority without user information (RFC 3986 3.2)
+)
+
+// classes is a constant table; it is made once.
+var classes = func() (table [256]uint8) {
+	const alphanumeric = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	for _, c := range []byte(alphanumeric + "!#$%&'*+-.^_`|~") {
+		table[c] |= tchar
 	}
-	return c > ' ' && c < 0x7f && strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
-}
+	for _, c := range []byte(alphanumeric + "-._~%!$&'()*+,;=:[]") {
+		table[c] |= hostChar
+	}
+	return table
+}()
 
 func isToken(b []byte) bool {
 	for _, c := range b {
-		if !isTchar(c) {
+		if classes[c]&tchar == 0 {
 			return false
 		}
 	}
@@ -133,11 +142,10 @@ func isToken(b []byte) bool {
 // cutLine takes a line off b. strict demands CRLF; else a bare LF ends it too. A CR elsewhere is left in the line,
 // where no parser of ours accepts it.
 func cutLine(b []byte, strict bool) (line, rest []byte, ok bool) {
-	i := bytes.IndexByte(b, '\n')
-	if i < 0 {
+	line, rest, ok = bytes.Cut(b, []byte{'\n'})
+	if !ok {
 		return nil, b, false
 	}
-	line, rest = b[:i], b[i+1:]
 	if n := len(line); n > 0 && line[n-1] == '\r' {
 		return line[:n-1], rest, true
 	}
@@ -231,7 +239,7 @@ func parseField(line []byte) (field, error) {
 
 // interpret reads the fields that say how the message is framed and what the connection is for.
 func (r *request) interpret() error {
-	var coding, chunked bool
+	var coding []byte
 	for i := range r.fields {
 		f := &r.fields[i]
 		switch f.kind {
@@ -247,10 +255,10 @@ func (r *request) interpret() error {
 			}
 			r.length, r.hasLength = n, true
 		case fieldCoding:
-			if coding {
-				return badRequest("the Transfer-Encoding field is repeated")
+			if coding != nil || len(f.value) == 0 {
+				return badRequest("the Transfer-Encoding field is repeated or empty")
 			}
-			coding, chunked = true, foldEqual(f.value, "chunked")
+			coding = f.value
 		case fieldExpect:
 			if !foldEqual(f.value, "100-continue") {
 				return &protocolError{417, kindBadRequest, "only the expectation 100-continue is supported"}
@@ -261,13 +269,21 @@ func (r *request) interpret() error {
 		case fieldConnection, fieldUpgrade, fieldPlain, fieldHop, fieldForwarded, fieldTrailer:
 		}
 	}
-	if coding {
-		if !chunked || r.hasLength || r.minor == 0 {
-			return badRequest("Transfer-Encoding must be chunked, alone, without Content-Length, in HTTP/1.1")
-		}
-		r.length = lengthChunked
+	if err := r.applyCoding(coding); err != nil {
+		return err
 	}
 	r.connection()
+	return nil
+}
+
+func (r *request) applyCoding(coding []byte) error {
+	if coding == nil {
+		return nil
+	}
+	if !foldEqual(coding, "chunked") || r.hasLength || r.minor == 0 {
+		return badRequest("Transfer-Encoding must be chunked, alone, without Content-Length, in HTTP/1.1")
+	}
+	r.length = lengthChunked
 	return nil
 }
 
@@ -370,10 +386,9 @@ func cutScheme(b []byte) ([]byte, bool) {
 	return nil, false
 }
 
-// validHost allows the characters of an authority without user information (RFC 3986 3.2).
 func validHost(b []byte) bool {
 	for _, c := range b {
-		if !isTchar(c) && strings.IndexByte("()+,;=:[]", c) < 0 || strings.IndexByte("#^`|", c) >= 0 {
+		if classes[c]&hostChar == 0 {
 			return false
 		}
 	}

@@ -45,7 +45,7 @@ func TestForwardsRequests(t *testing.T) {
 			}
 		}
 	}
-	if r := p.row("l", "blue"); r.Started != 8 || r.Served != 8 || r.Latency.Total() != 8 {
+	if r := p.row("blue"); r.Started != 8 || r.Served != 8 || r.Latency.Total() != 8 {
 		t.Fatalf("ledger row %+v", r)
 	}
 }

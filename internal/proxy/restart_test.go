@@ -3,7 +3,6 @@ package proxy
 import (
 	"bufio"
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -43,7 +42,7 @@ func childMain(dir string) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	fmt.Println("ready")
+	_, _ = io.WriteString(os.Stdout, "ready\n")
 	if err := s.Run(ctx); err != nil {
 		log.Error("ended", "error", err)
 		return 1

@@ -30,7 +30,7 @@ func (s *Server) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if err := s.ledgers.recover(); err != nil {
-			s.log.Error("a ledger could not be recovered", "error", err)
+			s.log.ErrorContext(hard, "a ledger could not be recovered", "error", err)
 		}
 		s.tidy(hard)
 	})

@@ -235,7 +235,7 @@ func (s *Server) apply(ctx context.Context, t Table) (Ack, error) {
 	s.reopen(ctx)
 	s.retireUnused(ctx, t)
 	s.dropInherited()
-	s.log.Info("table applied", "version", t.Version)
+	s.log.InfoContext(ctx, "table applied", "version", t.Version)
 	return s.ack(t), nil
 }
 
@@ -251,8 +251,7 @@ func (s *Server) openNew(ctx context.Context, t Table) ([]*listener, error) {
 			for _, l := range opened {
 				s.retire(ctx, l)
 			}
-			var op *net.OpError
-			if errors.As(err, &op) {
+			if op, ok := errors.AsType[*net.OpError](err); ok {
 				err = op.Err
 			}
 			return nil, &ListenError{Listener: spec.Name, Address: spec.Address, Reason: err.Error()}
@@ -309,7 +308,7 @@ func (s *Server) reopen(ctx context.Context) {
 	for _, l := range s.listeners {
 		if !l.isOpen() && l.open(ctx, s.inherited) == nil {
 			l.start(ctx)
-			s.log.Info("listener is open now", "address", l.address)
+			s.log.InfoContext(ctx, "listener is open now", "address", l.address)
 		}
 	}
 }

@@ -126,7 +126,7 @@ func TestBadChunkAfterSomeBody(t *testing.T) {
 	})))).Listeners[0].Bound
 	c := dialHTTP(t, addr)
 	c.send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
-	eventually(t, "request in flight", func() bool { return p.group("blue").Requests == 1 })
+	eventually(t, "request in flight", func() bool { return p.blue().Requests == 1 })
 	c.send("nonsense\r\n")
 	if resp, _ := c.read("POST"); resp.StatusCode != 400 {
 		t.Fatalf("answered %d", resp.StatusCode)
@@ -139,7 +139,7 @@ func TestBadChunkAfterSomeBody(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("the target still waits")
 	}
-	if r := p.row("l", "blue"); r.ClientAborted != 1 {
+	if r := p.row("blue"); r.ClientAborted != 1 {
 		t.Fatalf("row %+v", r)
 	}
 }
@@ -205,6 +205,7 @@ func echoLine(c net.Conn) {
 // TestResponseSmuggling: what a target sends behind its response is not taken for the next one.
 func TestResponseSmuggling(t *testing.T) {
 	p := startPlane(t)
+	sent := make(chan struct{}, 1)
 	addr := p.apply(table(1, to("blue"), groupOf("blue", rawBackend(t, func(c net.Conn) {
 		r := bufio.NewReader(c)
 		for {
@@ -215,6 +216,7 @@ func TestResponseSmuggling(t *testing.T) {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nright")
 			if req.URL.Path == "/two" {
 				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong")
+				sent <- struct{}{}
 			}
 		}
 	})))).Listeners[0].Bound
@@ -223,6 +225,9 @@ func TestResponseSmuggling(t *testing.T) {
 		for _, path := range []string{"/two", "/one"} {
 			if _, body := c.get(path); body != "right" {
 				t.Fatalf("%s: %q", path, body)
+			}
+			if path == "/two" {
+				<-sent
 			}
 		}
 	}

@@ -45,6 +45,7 @@ func upgraded(t *testing.T, addr string) *httpConn {
 	if err != nil || resp.StatusCode != 101 || resp.Header.Get("Upgrade") != "echo" {
 		t.Fatalf("upgrade: %v, %v", resp, err)
 	}
+	defer resp.Body.Close()
 	c.wantLine("hello\n")
 	c.wantLine("early\n")
 	return c
@@ -81,7 +82,7 @@ func TestUpgradeOutlivesSwap(t *testing.T) {
 	if _, err := c.r.ReadByte(); err == nil {
 		t.Fatal("the stream goes on after the drain limit")
 	}
-	if r := p.row("l", "blue"); r.Started != 1 || r.Cut != 1 {
+	if r := p.row("blue"); r.Started != 1 || r.Cut != 1 {
 		t.Fatalf("row %+v", r)
 	}
 }
@@ -96,7 +97,7 @@ func TestUpgradeEnds(t *testing.T) {
 	if _, err := c.r.ReadByte(); !errors.Is(err, io.EOF) {
 		t.Fatalf("end of the stream: %v", err)
 	}
-	if r := p.row("l", "blue"); r.Served != 1 {
+	if r := p.row("blue"); r.Served != 1 {
 		t.Fatalf("a stream that the client ended: %+v", r)
 	}
 	// A refused upgrade is a response like any other.
@@ -137,7 +138,7 @@ func TestEventStream(t *testing.T) {
 		_, _ = r.ReadString('\n')
 	}
 	time.Sleep(2 * slowAfter) // a pause that is longer than the first read deadline
-	if g := p.group("blue"); g.Streams != 1 || g.Requests != 0 {
+	if g := p.blue(); g.Streams != 1 || g.Requests != 0 {
 		t.Fatalf("in flight %+v", g)
 	}
 	next <- "late"
@@ -150,7 +151,7 @@ func TestEventStream(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("the target was not told that the client left")
 	}
-	if row := p.row("l", "blue"); row.ClientAborted != 1 || row.Cut != 0 {
+	if row := p.row("blue"); row.ClientAborted != 1 || row.Cut != 0 {
 		t.Fatalf("row %+v", row)
 	}
 }
@@ -182,9 +183,9 @@ func TestClientLeaves(t *testing.T) {
 	// And one that leaves within its body.
 	c := dialHTTP(t, addr)
 	c.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
-	eventually(t, "request in flight", func() bool { return p.group("blue").Requests == 1 })
+	eventually(t, "request in flight", func() bool { return p.blue().Requests == 1 })
 	c.Close()
-	if row := p.row("l", "blue"); row.ClientAborted != 3 || row.Started != 3 {
+	if row := p.row("blue"); row.ClientAborted != 3 || row.Started != 3 {
 		t.Fatalf("row %+v", row)
 	}
 }
@@ -224,7 +225,7 @@ func TestFullDuplex(t *testing.T) {
 	c.send("0\r\n\r\n")
 	c.wantLine("0\r\n")
 	c.wantLine("\r\n")
-	if row := p.row("l", "blue"); row.Served != 1 {
+	if row := p.row("blue"); row.Served != 1 {
 		t.Fatalf("row %+v", row)
 	}
 }
@@ -274,7 +275,7 @@ func TestExpectContinue(t *testing.T) {
 	if resp, _ := c.read("POST"); resp.StatusCode != 403 || !resp.Close {
 		t.Fatalf("refused expectation: %d, close %v", resp.StatusCode, resp.Close)
 	}
-	if row := p.row("l", "blue"); row.Served != 2 {
+	if row := p.row("blue"); row.Served != 2 {
 		t.Fatalf("row %+v", row)
 	}
 }
@@ -414,20 +415,20 @@ func (p *pattern) Read(b []byte) (int, error) {
 }
 
 // h2Backend starts a server that speaks h2c only.
-func h2Backend(t testing.TB, h http.HandlerFunc) string {
-	t.Helper()
+func h2Backend(tb testing.TB, h http.HandlerFunc) string {
+	tb.Helper()
 	srv := httptest.NewUnstartedServer(h)
 	srv.Config.Protocols = new(http.Protocols)
 	srv.Config.Protocols.SetUnencryptedHTTP2(true)
 	srv.Start()
-	t.Cleanup(srv.Close)
+	tb.Cleanup(srv.Close)
 	return strings.TrimPrefix(srv.URL, "http://")
 }
 
-func newH2Client(t testing.TB) *http.Client {
-	t.Helper()
+func newH2Client(tb testing.TB) *http.Client {
+	tb.Helper()
 	tr := newH2Transport(time.Second)
-	t.Cleanup(tr.CloseIdleConnections)
+	tb.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr, Timeout: 20 * time.Second}
 }
 
@@ -485,7 +486,7 @@ func TestProtocols(t *testing.T) {
 				if resp.StatusCode != 418 || body != "GET 0" {
 					t.Fatalf("%d %q", resp.StatusCode, body)
 				}
-				if r := p.row("l", "blue"); r.Served != 4 {
+				if r := p.row("blue"); r.Served != 4 {
 					t.Fatalf("row %+v", r)
 				}
 			})
@@ -536,7 +537,7 @@ func TestH2Cut(t *testing.T) {
 		t.Fatal("a drained response ended cleanly")
 	}
 	resp.Body.Close()
-	if r := p.row("l", "blue"); r.Started != 3 || r.Cut != 2 || r.ClientAborted != 1 {
+	if r := p.row("blue"); r.Started != 3 || r.Cut != 2 || r.ClientAborted != 1 {
 		t.Fatalf("row %+v", r)
 	}
 }

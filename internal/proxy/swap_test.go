@@ -160,7 +160,7 @@ func TestNoTarget(t *testing.T) {
 			t.Fatalf("table %d: %d %q", i, resp.StatusCode, body)
 		}
 	}
-	if a, b := p.row("l", ""), p.row("l", "blue"); a.Unrouted != 2 || b.Unrouted != 2 {
+	if a, b := p.row(""), p.row("blue"); a.Unrouted != 2 || b.Unrouted != 2 {
 		t.Fatalf("unrouted: %+v and %+v", a, b)
 	}
 	if n := p.status().Errors["no_target"]; n != 4 {
@@ -183,7 +183,7 @@ func TestFixedAction(t *testing.T) {
 			t.Fatalf("%s: %d %v %q", method, resp.StatusCode, resp.Header, body)
 		}
 	}
-	if r := p.row("l", ""); r.Served != 3 {
+	if r := p.row(""); r.Served != 3 {
 		t.Fatalf("row %+v", r)
 	}
 }
@@ -229,7 +229,7 @@ func TestDrain(t *testing.T) {
 	if again := drain(time.Hour); first.Requests != 1 || first.Done || !again.Deadline.Equal(first.Deadline) {
 		t.Fatalf("drain %+v, then %+v", first, again)
 	}
-	if s := p.group("blue").Targets; len(s) != 1 || s[0].State != TargetGone || s[0].InFlight != 1 {
+	if s := p.blue().Targets; len(s) != 1 || s[0].State != TargetGone || s[0].InFlight != 1 {
 		t.Fatalf("targets %+v", s)
 	}
 	close(release)
@@ -249,7 +249,7 @@ func TestDrain(t *testing.T) {
 	if code := <-codes; code != 503 {
 		t.Fatalf("request at the drain limit ended with %d", code)
 	}
-	if r := p.row("l", "blue"); r.Started != 2 || r.Served != 1 || r.Failed5xx != 1 {
+	if r := p.row("blue"); r.Started != 2 || r.Served != 1 || r.Failed5xx != 1 {
 		t.Fatalf("row %+v", r)
 	}
 }
@@ -278,7 +278,7 @@ func TestWeightEndsDrain(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.apply(table(3, to("blue"), blue, green))
-	if p.group("blue").Draining {
+	if p.blue().Draining {
 		t.Fatal("blue still drains")
 	}
 	select {
@@ -335,7 +335,7 @@ func TestListenersComeAndGo(t *testing.T) {
 		}
 		return err != nil
 	})
-	if r := p.row("l", "blue"); r.Served != 3 {
+	if r := p.row("blue"); r.Served != 3 {
 		t.Fatalf("a ledger of two listeners: %+v", r)
 	}
 }

@@ -274,9 +274,12 @@ func (x *exchange) relay(tc *targetConn) {
 	if err == nil {
 		err = x.copyBody(tc)
 	}
-	var fromTarget targetError
+	var fromTarget bool
+	if err != nil {
+		_, fromTarget = errors.AsType[targetError](err)
+	}
 	switch {
-	case errors.As(err, &fromTarget):
+	case fromTarget:
 		_ = x.down.flush() // what came is passed on; the response breaks off there
 		x.drop(tc)
 		x.fail(kindClosed)
@@ -300,10 +303,10 @@ func (x *exchange) relay(tc *targetConn) {
 type targetError struct{ error }
 
 func (x *exchange) copyBody(tc *targetConn) error {
-	var buf *buffer
+	var scratch *buffer
 	defer func() {
-		if buf != nil {
-			x.srv.buffers.put(buf)
+		if scratch != nil {
+			x.srv.buffers.put(scratch)
 		}
 	}()
 	for {
@@ -315,24 +318,29 @@ func (x *exchange) copyBody(tc *targetConn) error {
 			if tc.body.finished() {
 				return nil
 			}
-			if err := x.down.flush(); err != nil {
+			if scratch == nil {
+				scratch = x.srv.buffers.get()
+			}
+			if p, err = x.moreBody(tc, scratch.b); err != nil {
 				return err
 			}
-			if buf == nil {
-				buf = x.srv.buffers.get()
-			}
-			n, err := tc.body.Read(buf.b)
-			if err != nil && !errors.Is(err, io.EOF) && !x.onlySlow(tc, err) {
-				return targetError{err}
-			}
-			p = buf.b[:n]
 		}
-		if len(p) > 0 {
-			if err := x.down.write(p); err != nil {
-				return err
-			}
+		if err := x.down.write(p); err != nil {
+			return err
 		}
 	}
+}
+
+// moreBody waits for more of the response. What there was is sent on before: a pause must not hold it back.
+func (x *exchange) moreBody(tc *targetConn, p []byte) ([]byte, error) {
+	if err := x.down.flush(); err != nil {
+		return nil, err
+	}
+	n, err := tc.body.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) && !x.onlySlow(tc, err) {
+		return nil, targetError{err}
+	}
+	return p[:n], nil
 }
 
 // onlySlow lifts a deadline that was meant for the head: a body may pause.
