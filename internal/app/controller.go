@@ -103,7 +103,7 @@ func (c *Controller) wire(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make key ring: %w", err)
 	}
-	if c.cloud, err = cloud.Open(ctx, resources{c.db}); err != nil {
+	if c.cloud, err = cloud.Open(ctx, resourcesOf(c.db, o.Paths)); err != nil {
 		return fmt.Errorf("open resources: %w", err)
 	}
 	units := runner.NewClient(o.Paths.RunnerSocket())
@@ -114,7 +114,7 @@ func (c *Controller) wire(ctx context.Context) error {
 		Runner: units, Functions: functions, EndpointURL: o.EndpointURL, Region: o.Region, AccountID: o.AccountID,
 		Dir: o.Paths.Results(), Caller: caller{key: key, keys: keys, cloud: c.cloud, account: o.AccountID},
 	})
-	c.engine = engine.New(engine.Config{Store: c.db, Runtime: c.runtime, Router: c.router, Hooks: hooks, Logger: o.Log})
+	c.engine = engine.New(engine.Config{Store: journalOf(c.db, o.Paths), Runtime: c.runtime, Router: c.router, Hooks: hooks, Logger: o.Log})
 	c.janitor = &janitor{db: c.db, cloud: c.cloud, router: c.router, runtime: c.runtime, runner: units, log: o.Log}
 	l := &logs{db: c.db, runner: units, functions: functions}
 	w := &wire{

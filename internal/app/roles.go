@@ -137,7 +137,9 @@ func RunRunner(ctx context.Context, r Role) error {
 	if err != nil {
 		return err
 	}
-	server, err := runner.New(runner.Config{Dir: paths.Runner(), Control: control, Logger: r.Log, Subreaper: true})
+	server, err := runner.New(runner.Config{
+		Dir: paths.Runner(), Control: control, Logger: r.Log, Subreaper: true, Fault: runnerFault(paths),
+	})
 	if err != nil {
 		return fmt.Errorf("make runner: %w", err)
 	}
