@@ -19,6 +19,9 @@ type worker struct {
 	// Of the loop alone: what is being carried out, and per lane the last one that was put into it.
 	running map[int64]*running
 	lanes   map[string]<-chan struct{}
+	// known is what is stored, as of the last ring of the bell; nil: not known. Nobody but this loop
+	// commits the deployment, and whoever appends to its inbox rings the bell.
+	known *deploy.Loaded
 }
 
 // running is an effect that is being carried out.
@@ -96,27 +99,46 @@ func (w *worker) loop(ctx context.Context) {
 
 // turn takes one event, or waits for one. It reports whether there can be more.
 func (w *worker) turn(ctx context.Context) (bool, error) {
-	got, err := w.e.cfg.Store.Load(ctx, w.id)
-	if errors.Is(err, &deploy.Error{Code: deploy.CodeNotFound}) {
-		return false, nil // its creation failed
+	if w.woken() {
+		w.known = nil
 	}
-	if err != nil {
+	fresh := w.known == nil
+	if err := w.load(ctx); err != nil {
+		if errors.Is(err, &deploy.Error{Code: deploy.CodeNotFound}) {
+			return false, nil // its creation failed
+		}
 		return false, err
 	}
-	d := got.Deployment
+	d := w.known.Deployment
 	if d.Phase.Terminal() {
 		if d.Rollback.DeploymentID != "" {
 			w.e.start(d.Rollback.DeploymentID)
 		}
 		return false, nil
 	}
-	w.align(ctx, got)
-	ev, item, ok := w.next(got, time.Now())
+	w.align(ctx, *w.known)
+	ev, item, ok := w.next(*w.known, time.Now())
 	if !ok {
 		w.wait(ctx, d)
 		return true, nil
 	}
+	if ev.Kind == deploy.EventTick && !fresh { // what is stored already comes before the deadline
+		w.known = nil
+		return true, nil
+	}
 	return true, w.step(ctx, d, ev, item)
+}
+
+func (w *worker) load(ctx context.Context) error {
+	if w.known != nil {
+		return nil
+	}
+	got, err := w.e.cfg.Store.Load(ctx, w.id)
+	if err != nil {
+		return err
+	}
+	w.known = &got
+	return nil
 }
 
 // align makes what is being carried out agree with what is stored: after a restart, and after a
@@ -177,6 +199,7 @@ func (w *worker) wait(ctx context.Context, d deploy.Deployment) {
 	select {
 	case <-ctx.Done():
 	case <-w.bell:
+		w.known = nil
 	case <-timer:
 	}
 }
@@ -188,9 +211,16 @@ func (w *worker) step(ctx context.Context, d deploy.Deployment, ev deploy.Event,
 	if out.Spawn != nil {
 		commit.SpawnFirst = deploy.Event{Kind: deploy.EventStart, At: ev.At}
 	}
+	known := w.known
+	w.known = nil // an error leaves it open what is stored
 	if err := w.e.cfg.Store.Commit(ctx, commit); err != nil {
 		return err
 	}
+	known.Deployment = out.Deployment
+	if item != 0 {
+		known.Inbox = known.Inbox[1:]
+	}
+	w.known = known
 	for _, r := range out.Records {
 		w.e.log.InfoContext(ctx, "deployment", "deployment", w.id, "phase", string(r.Phase), "kind", r.Kind,
 			"reason", string(r.Reason), "message", r.Message)

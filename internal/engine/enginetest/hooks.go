@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"greengate/internal/deploy"
@@ -28,6 +29,7 @@ const (
 type Behaviour struct {
 	How    How
 	After  time.Duration        // how long it runs
+	Grace  time.Duration        // how long it goes on after it was told to end
 	Status deploy.VerdictStatus // what Reports says
 	Checks []deploy.Check
 }
@@ -39,11 +41,13 @@ type run struct {
 	started time.Time
 	over    chan struct{} // closed when it was cancelled
 	stopped bool
-	told    bool // its end is in the journal
+	gone    time.Time // when a cancelled one is gone
+	told    bool      // its end is in the journal
 }
 
-// Hook says what a hook does: one behaviour an attempt, the last one for all that follow. A hook that
-// nobody described passes at once.
+// Hook says what a hook does: one behaviour an attempt, the last one for all that follow. The name is
+// the hook's, or "list/name" for what it does in one list alone. A hook that nobody described passes
+// at once.
 func (w *World) Hook(name string, attempts ...Behaviour) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -56,7 +60,7 @@ func (w *World) Hooking() []string {
 	defer w.mu.Unlock()
 	var ids []string
 	for id, r := range w.hooks {
-		if !r.stopped && time.Now().Before(r.ends()) {
+		if time.Now().Before(r.ends()) {
 			ids = append(ids, id)
 		}
 	}
@@ -64,13 +68,20 @@ func (w *World) Hooking() []string {
 	return ids
 }
 
-// ends is when the hook's program ends by itself or by its time limit.
+// ends is when the hook's program is gone: by itself, by its time limit, or because it was cancelled.
 func (r *run) ends() time.Time {
-	end := r.started.Add(r.what.After)
-	if r.what.How == Silent || end.After(r.call.Until) {
-		return r.call.Until
+	if r.stopped {
+		return r.gone
 	}
-	return end
+	if !r.byItself() {
+		return r.call.Until.Add(r.what.Grace)
+	}
+	return r.started.Add(r.what.After)
+}
+
+// byItself reports whether the program ends before its time limit.
+func (r *run) byItself() bool {
+	return r.what.How != Silent && !r.started.Add(r.what.After).After(r.call.Until)
 }
 
 // startHook answers Hooks.Start.
@@ -81,11 +92,19 @@ func (w *World) startHook(id string, call deploy.HookCall) error {
 		return nil
 	}
 	what := Behaviour{}
-	if s := w.scripts[call.Hook.Name]; len(s) > 0 {
-		what = s[min(call.Attempt, len(s))-1]
+	for _, name := range []string{string(call.List) + "/" + call.Hook.Name, call.Hook.Name} {
+		if s := w.scripts[name]; len(s) > 0 {
+			what = s[min(call.Attempt, len(s))-1]
+			break
+		}
 	}
 	if what.How == Refused {
 		return fmt.Errorf("%w: start hook %s: no such program", deploy.ErrPermanent, call.Hook.Name)
+	}
+	for other, r := range w.hooks {
+		if deployment(other) == deployment(id) && time.Now().Before(r.ends()) {
+			w.violateLocked("hook %s (%s) was started while %s (%s) still runs", id, call.Hook.Name, other, r.call.Hook.Name)
+		}
 	}
 	r := &run{call: call, what: what, started: time.Now(), over: make(chan struct{})}
 	w.hooks[id] = r
@@ -94,6 +113,11 @@ func (w *World) startHook(id string, call deploy.HookCall) error {
 		w.calls.Go(func() { w.callBack(id, r) })
 	}
 	return nil
+}
+
+func deployment(effect string) string {
+	id, _, _ := strings.Cut(effect, "/")
+	return id
 }
 
 // callBack reports as a function does that tries again while nobody answers.
@@ -131,14 +155,18 @@ func (w *World) tell(id string, r *run, status deploy.VerdictStatus) {
 func (w *World) awaitHook(ctx context.Context, id string) (deploy.Verdict, error) {
 	w.mu.Lock()
 	r := w.hooks[id]
-	w.mu.Unlock()
 	if r == nil {
+		w.mu.Unlock()
 		return unknown("nobody knows the hook"), nil
+	}
+	end, stopped := r.ends(), r.stopped
+	w.mu.Unlock()
+	if stopped {
+		return unknown("the hook was cancelled"), nil
 	}
 	if r.what.How == Lost {
 		return unknown("it is not known whether the hook started"), nil
 	}
-	end := r.ends()
 	waits := r.call.Hook.Kind == deploy.HookFunction && (r.what.How == Reports || r.what.How == Returns)
 	if waits {
 		end = r.call.Until
@@ -152,7 +180,7 @@ func (w *World) awaitHook(ctx context.Context, id string) (deploy.Verdict, error
 		return unknown("the hook was cancelled"), nil
 	case <-t.C:
 	}
-	if r.what.How == Silent || waits || r.started.Add(r.what.After).After(r.call.Until) {
+	if waits || !r.byItself() {
 		v := unknown("the hook did not end in time")
 		v.Reason = deploy.ReasonHookTimeout
 		return v, nil
@@ -174,17 +202,30 @@ func unknown(msg string) deploy.Verdict {
 	return deploy.Verdict{Status: deploy.VerdictError, Reason: deploy.ReasonInconclusive, Message: msg}
 }
 
-// cancelHook answers Hooks.Cancel.
-func (w *World) cancelHook(id string) {
+// cancelHook answers Hooks.Cancel: it returns when the program is gone.
+func (w *World) cancelHook(ctx context.Context, id string) error {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	r := w.hooks[id]
-	if r == nil || r.stopped {
-		return
+	if r == nil {
+		w.mu.Unlock()
+		return nil
 	}
-	r.stopped = true
-	close(r.over)
-	if time.Now().Before(r.ends()) {
+	now, natural := time.Now(), r.ends()
+	if !r.stopped && now.Before(natural) {
+		r.stopped, r.gone = true, now.Add(r.what.Grace)
+		if natural.Before(r.gone) {
+			r.gone = natural
+		}
 		w.noteLocked(Entry{Kind: EntryHookCancel, ID: id, Call: r.call})
+		close(r.over)
 	}
+	wait := time.Duration(0)
+	if r.stopped {
+		wait = time.Until(r.gone)
+	}
+	w.mu.Unlock()
+	if !sleep(ctx, wait) {
+		return context.Cause(ctx)
+	}
+	return nil
 }

@@ -176,6 +176,17 @@ func (l *Life) change(ctx context.Context, call string, do func() error) error {
 	return l.at(call, true)
 }
 
+// write changes the store.
+func (l *Life) write(ctx context.Context, call string, do func() error) error {
+	return l.change(ctx, call, func() error {
+		err := do()
+		l.w.mu.Lock()
+		defer l.w.mu.Unlock()
+		l.w.writes++
+		return err
+	})
+}
+
 // read passes a point and looks at something.
 func (l *Life) read(ctx context.Context, call string, do func() error) error {
 	if ctx.Err() != nil {
@@ -190,7 +201,7 @@ func (l *Life) read(ctx context.Context, call string, do func() error) error {
 type lifeStore struct{ l *Life }
 
 func (s lifeStore) Create(ctx context.Context, d deploy.Deployment, first deploy.Event) error {
-	return s.l.change(ctx, "Store.Create", func() error { return s.l.w.store.Create(ctx, d, first) })
+	return s.l.write(ctx, "Store.Create", func() error { return s.l.w.store.Create(ctx, d, first) })
 }
 
 func (s lifeStore) Load(ctx context.Context, id string) (got deploy.Loaded, err error) {
@@ -202,11 +213,11 @@ func (s lifeStore) Load(ctx context.Context, id string) (got deploy.Loaded, err 
 }
 
 func (s lifeStore) Commit(ctx context.Context, c deploy.Commit) error {
-	return s.l.change(ctx, "Store.Commit", func() error { return s.l.w.store.Commit(ctx, c) })
+	return s.l.write(ctx, "Store.Commit", func() error { return s.l.w.store.Commit(ctx, c) })
 }
 
 func (s lifeStore) Append(ctx context.Context, id, key string, ev deploy.Event) (added bool, err error) {
-	err = s.l.change(ctx, "Store.Append", func() error {
+	err = s.l.write(ctx, "Store.Append", func() error {
 		added, err = s.l.w.store.Append(ctx, id, key, ev)
 		return err
 	})
@@ -298,10 +309,14 @@ func (h lifeHooks) Await(ctx context.Context, id string, _ deploy.HookCall) (v d
 }
 
 func (h lifeHooks) Cancel(ctx context.Context, id string, _ deploy.HookCall) error {
-	return h.l.change(ctx, "Hooks.Cancel", func() error {
-		h.l.w.cancelHook(id)
-		return nil
-	})
+	// The first look takes the cancellation; its program may go on for a while.
+	if err := h.l.read(ctx, "Hooks.Cancel", func() error { return nil }); err != nil {
+		return err
+	}
+	if err := h.l.w.cancelHook(ctx, id); err != nil {
+		return err
+	}
+	return h.l.at("Hooks.Cancel", true)
 }
 
 type lifeAlarms struct{ l *Life }

@@ -37,6 +37,7 @@ type World struct {
 
 	mu         sync.Mutex
 	points     int
+	writes     int
 	journal    []Entry
 	violations []string
 	sets       map[string]*set
@@ -149,6 +150,13 @@ func (w *World) Raise(alarm string, on bool) {
 func (w *World) Deployment(ctx context.Context, id string) (deploy.Deployment, error) {
 	got, err := w.store.Load(ctx, id)
 	return got.Deployment, err
+}
+
+// Writes counts what was written to the store so far: while it stays, what was read is still so.
+func (w *World) Writes() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.writes
 }
 
 // Active lists the deployments that are not terminal without passing a point.

@@ -1,0 +1,5 @@
+package engine_test
+
+const scaleEnv = "GG_TEST_SCALE"
+
+func scaleMain() int { return 0 }
