@@ -1,36 +1,45 @@
 package app
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
+	"strings"
+	"time"
 
 	"greengate/internal/cloud"
 	"greengate/internal/deploy"
 )
 
-// changes lists what differs between the service as it is and as it is wanted. Values of the
-// environment are not shown: they may be secrets.
+// changes lists what differs between the service as it is and as it is wanted; of a new one, what
+// differs from the defaults. Values of the environment are not shown: they may be secrets.
 func changes(state cloud.State, want deploy.Service) []deploy.Change {
 	var list []deploy.Change
-	have := state.Services[want.Name].Spec
-	primary, running := state.Primary(want.Name)
-	if running {
-		have.Workload, have.Version = primary.Revision.Workload, want.Version
-		if primary.Revision.Version != want.Revision().Version {
-			list = append(list, deploy.Change{Field: "version", From: primary.Revision.Version, To: want.Revision().Version, Deploys: true})
-		}
-	} else {
-		list = append(list, deploy.Change{Field: "version", To: want.Revision().Version, Deploys: true})
+	known, exists := state.Services[want.Name]
+	have := known.Spec
+	if !exists {
+		have = deploy.DefaultService()
 	}
-	a, b := flatten(have), flatten(want)
+	version := want.Revision().Version
+	if primary, running := state.Primary(want.Name); !running {
+		list = append(list, deploy.Change{Field: "version", To: version, Deploys: true})
+	} else {
+		have.Workload = primary.Revision.Workload
+		if primary.Revision.Version != version {
+			list = append(list, deploy.Change{Field: "version", From: primary.Revision.Version, To: version, Deploys: true})
+		}
+	}
+	a, b := leaves(have), leaves(want)
 	for _, field := range slices.Sorted(maps.Keys(merge(a, b))) {
-		if a[field] == b[field] {
+		if a[field] == b[field] || field == "name" || field == "version" {
 			continue
 		}
-		workload := len(field) > 9 && field[:9] == "workload."
-		list = append(list, deploy.Change{Field: field, From: shown(field, a[field]), To: shown(field, b[field]), Deploys: workload})
+		c := deploy.Change{Field: field, From: shown(field, a[field]), To: shown(field, b[field]), Deploys: strings.HasPrefix(field, "workload.")}
+		if !exists {
+			c.From = ""
+		}
+		list = append(list, c)
 	}
 	return list
 }
@@ -41,46 +50,89 @@ func merge(a, b map[string]string) map[string]string {
 	return all
 }
 
-// shown hides the values of environment variables.
+// shown hides the values of environment variables: of the workload, a hook or a function.
 func shown(field, value string) string {
-	if value != "" && len(field) > 13 && field[:13] == "workload.env." {
+	if value != "" && (strings.Contains(field, ".env.") || strings.Contains(field, "].env.")) {
 		return "(set)"
 	}
 	return value
 }
 
-// flatten gives each leaf of a service's JSON form a dotted name. The version is shown by itself.
-func flatten(s deploy.Service) map[string]string {
-	s.Version = ""
-	data, err := json.Marshal(s)
-	if err != nil { // numbers, strings and maps of them always marshal
-		panic(err)
-	}
-	var tree any
-	if err := json.Unmarshal(data, &tree); err != nil {
-		panic(err) // it was marshalled just now
-	}
+// leaves gives each value of a service the dotted name that it has in JSON, as people read it.
+func leaves(s deploy.Service) map[string]string {
 	out := map[string]string{}
-	flattenInto(out, "", tree)
+	leavesInto(out, "", reflect.ValueOf(s))
 	return out
 }
 
-func flattenInto(out map[string]string, name string, v any) {
+func leavesInto(out map[string]string, name string, v reflect.Value) {
 	dot := name
 	if dot != "" {
 		dot += "."
 	}
-	switch v := v.(type) {
-	case map[string]any:
-		for k, e := range v {
-			flattenInto(out, dot+k, e)
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			leavesInto(out, name, v.Elem())
 		}
-	case []any:
-		for i, e := range v {
-			flattenInto(out, fmt.Sprintf("%s[%d]", name, i), e)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			tag, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+			leavesInto(out, dot+tag, v.Field(i))
 		}
-	case nil:
+	case reflect.Map:
+		for _, key := range v.MapKeys() {
+			leavesInto(out, dot+key.String(), v.MapIndex(key))
+		}
+	case reflect.Slice:
+		if words, ok := v.Interface().([]string); ok {
+			put(out, name, commandLine(words))
+			return
+		}
+		for i := range v.Len() {
+			leavesInto(out, fmt.Sprintf("%s[%d]", name, i), v.Index(i))
+		}
 	default:
-		out[name] = fmt.Sprint(v)
+		put(out, name, leaf(v))
 	}
+}
+
+func put(out map[string]string, name, value string) {
+	if value != "" {
+		out[name] = value
+	}
+}
+
+// leaf is a value as people write it; "" where it is not set.
+func leaf(v reflect.Value) string {
+	if v.IsZero() && v.Kind() != reflect.Bool {
+		return ""
+	}
+	if d, ok := v.Interface().(time.Duration); ok {
+		return shortDuration(d)
+	}
+	return fmt.Sprint(v.Interface())
+}
+
+// shortDuration writes 5m and not 5m0s.
+func shortDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// commandLine joins words so that one can see where each ends.
+func commandLine(words []string) string {
+	shown := make([]string, len(words))
+	for i, w := range words {
+		if shown[i] = w; w == "" || strings.ContainsAny(w, " \t\n'\"") {
+			shown[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(shown, " ")
 }
