@@ -11,6 +11,14 @@ var (
 	ErrConflict = errors.New("weights were changed by somebody else")
 )
 
+// Permanent marks err as one that no repetition can cure. Its message stays what it is: people read it.
+func Permanent(err error) error { return permanent{err} }
+
+type permanent struct{ error }
+
+func (e permanent) Is(target error) bool { return target == ErrPermanent }
+func (e permanent) Unwrap() error        { return e.error }
+
 // TaskSetStatus is what a runtime sees of a task set.
 type TaskSetStatus struct {
 	Desired, Running, Healthy int

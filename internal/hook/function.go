@@ -58,7 +58,7 @@ func (h *Hooks) invoke(ctx context.Context, id string, call deploy.HookCall) err
 		},
 	})
 	if errors.Is(err, sandbox.ErrInvalid) {
-		return fmt.Errorf("%w: invoke function %s: %w", deploy.ErrPermanent, f.Name, err)
+		return deploy.Permanent(fmt.Errorf("invoke function %s: %w", f.Name, err))
 	}
 	if err != nil {
 		return fmt.Errorf("invoke function %s: %w", f.Name, err)

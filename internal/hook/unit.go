@@ -53,7 +53,7 @@ func (h *Hooks) startUnit(ctx context.Context, id string, call deploy.HookCall) 
 	}
 	if _, err := h.cfg.Runner.Ensure(ctx, spec); err != nil {
 		if errors.Is(err, runner.ErrPermanent) {
-			err = fmt.Errorf("%w: %w", deploy.ErrPermanent, err)
+			err = deploy.Permanent(err)
 		}
 		return fmt.Errorf("start hook %s: %w", call.Hook.Name, err)
 	}

@@ -240,7 +240,7 @@ func findCommand(name, path, dir string) (string, error) {
 			return full, nil
 		}
 	}
-	return "", fmt.Errorf("command not found: %s (PATH %s)", name, path)
+	return "", fmt.Errorf("command not found: %s; give its path, or a PATH in env (now %s)", name, path)
 }
 
 func executable(path string) error {

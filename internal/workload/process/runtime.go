@@ -91,7 +91,7 @@ func (r *Runtime) forget(ctx context.Context, units []runner.Status, id string) 
 // mark tells the engine what cannot be cured by repetition.
 func mark(err error) error {
 	if errors.Is(err, runner.ErrPermanent) {
-		return fmt.Errorf("%w: %w", deploy.ErrPermanent, err)
+		return deploy.Permanent(err)
 	}
 	return err
 }
