@@ -28,7 +28,7 @@ type installation struct {
 // newInstallation builds the binary and starts it; everything ends with the benchmark.
 func newInstallation(tb testing.TB) *installation {
 	tb.Helper()
-	dir, err := os.MkdirTemp("", "ggb")
+	dir, err := os.MkdirTemp("", "ggb") //nolint:usetesting // the paths of unix sockets are short
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -94,9 +94,8 @@ drain: 1s
 		in.tb.Fatal(err)
 	}
 	out, err := in.command("deploy", "--file", file, "--wait", "--timeout", "1m").CombinedOutput()
-	var ended *exec.ExitError
 	code := 0
-	if errors.As(err, &ended) {
+	if ended, ok := errors.AsType[*exec.ExitError](err); ok {
 		code = ended.ExitCode()
 	} else if err != nil {
 		in.tb.Fatal(err)

@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// rounds is how many deployments each way one iteration makes.
+const rounds = 7
+
 // BenchmarkSwitch measures the time from a verdict to production weights that the data plane has
 // confirmed, in both directions, over real deployments. The bar is a median under 50 ms.
 func BenchmarkSwitch(b *testing.B) {
@@ -16,11 +19,14 @@ func BenchmarkSwitch(b *testing.B) {
 	fail := "hooks: {AfterAllowTestTraffic: [{name: e2e, command: [/bin/true]}], AfterAllowTraffic: [{name: late, command: [/bin/false]}]}"
 	in.deploy("v0", pass, 0)
 	var there, back []time.Duration
-	for i := 0; b.Loop() || i < 10; i++ {
-		forward := in.deploy(fmt.Sprintf("v%d", i+1), pass, 0)
-		there = append(there, in.span(forward, "e2e", "blue 0 green 100"))
-		rolled := in.deploy(fmt.Sprintf("bad%d", i), fail, 4)
-		back = append(back, in.span(rolled, "late", "blue 100 green 0"))
+	for b.Loop() {
+		for range rounds {
+			n := len(there)
+			forward := in.deploy(fmt.Sprintf("v%d", n+1), pass, 0)
+			there = append(there, in.span(forward, "e2e", "blue 0 green 100"))
+			rolled := in.deploy(fmt.Sprintf("bad%d", n), fail, 4)
+			back = append(back, in.span(rolled, "late", "blue 100 green 0"))
+		}
 	}
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(median(there), "ms-verdict-to-switch")
