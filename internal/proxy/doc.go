@@ -15,10 +15,16 @@
 // REFUSED_STREAM or GOAWAY that it did not look at a request; RFC 9113 8.7 makes that as safe as a failed connect,
 // and net/http repeats it.)
 //
+// # Clients that leave
+//
+// A client that closes its connection, or only its sending side, while its target works for more than 100 ms is taken for
+// gone, and the target's connection is closed, as other proxies do.
+//
 // # Ledger
 //
 // Requests are counted in files that outlive the process, see [Ledger]. started is written first and the outcome
-// last, so what a killed process had in flight is found in the file and booked as cut, once, at the next start.
+// last, so what a killed process had in flight is found in the file and booked as cut, once, at the next start. A
+// file whose name is in no listener may be deleted; one that is in use must not be truncated, it is mapped.
 //
 // # Requests that are refused
 //

@@ -313,9 +313,25 @@ func (x *exchange) answerFixed() {
 	x.finished(f.Status)
 }
 
+// discard takes a body that has arrived already, so that the connection can be used again.
+func (x *exchange) discard() {
+	for !x.hasAux && !x.bodyRead.Load() {
+		p, err := x.body.buffered()
+		switch {
+		case err != nil:
+			return
+		case x.body.finished():
+			x.bodyRead.Store(true)
+		case len(p) == 0:
+			return
+		}
+	}
+}
+
 // answer sends a response of the data plane itself.
 func (x *exchange) answer(status int, contentType, text string) error {
 	x.answering = true
+	x.discard()
 	r := &response{status: status, minor: 1, length: int64(len(text)), hasLength: true}
 	if contentType != "" {
 		r.fields = append(r.fields, field{[]byte("Content-Type"), []byte(contentType), fieldPlain})

@@ -15,6 +15,7 @@ const (
 
 // target is one address of a group at run time. What is not said otherwise is guarded by the group's lock.
 type target struct {
+	key         targetKey
 	id, address string
 	down, gone  bool
 	inFlight    int
@@ -56,22 +57,20 @@ type group struct {
 
 func newGroup(name string, log *slog.Logger) *group { return &group{name: name, log: log} }
 
-// update brings the group to a new spec. Targets that stay (same id and address) keep their connections and counts.
+// update brings the group to a new spec. Targets that stay (same id, address and protocol) keep their connections and counts.
 func (g *group) update(spec Group, routed bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	old := g.targets
 	g.spec, g.inTable, g.targets = spec.withDefaults(), true, make([]*target, 0, len(spec.Targets))
 	for _, ts := range spec.Targets {
-		t := take(old, ts)
+		key := g.key(ts)
+		t := take(old, key)
 		if t == nil {
-			t = take(g.leaving, ts)
+			t = take(g.leaving, key)
 		}
 		if t == nil {
-			t = &target{id: ts.ID, address: ts.Address}
-		}
-		if t.h2 == nil && g.spec.Protocol == ProtocolH2C {
-			t.h2 = newH2Transport(g.spec.ConnectTimeout)
+			t = newTarget(key)
 		}
 		t.down, t.gone = ts.Down, false
 		t.pool.reopen()
@@ -84,9 +83,32 @@ func (g *group) update(spec Group, routed bool) {
 	}
 }
 
-func take(from []*target, spec Target) *target {
+// targetKey is what makes a target another one.
+type targetKey struct {
+	id, address string
+	h2          bool
+	connect     time.Duration // of h2c targets: it is fixed in their transport
+}
+
+func (g *group) key(t Target) targetKey {
+	k := targetKey{id: t.ID, address: t.Address}
+	if g.spec.Protocol == ProtocolH2C {
+		k.h2, k.connect = true, g.spec.ConnectTimeout
+	}
+	return k
+}
+
+func newTarget(k targetKey) *target {
+	t := &target{key: k, id: k.id, address: k.address}
+	if k.h2 {
+		t.h2 = newH2Transport(k.connect)
+	}
+	return t
+}
+
+func take(from []*target, key targetKey) *target {
 	for _, t := range from {
-		if t.id == spec.ID && t.address == spec.Address {
+		if t.key == key {
 			return t
 		}
 	}
@@ -98,7 +120,7 @@ func (g *group) dropTargets(old []*target) {
 	leaving := g.leaving
 	g.leaving = nil
 	for _, t := range append(leaving, old...) {
-		if take(g.targets, Target{ID: t.id, Address: t.address}) == t {
+		if take(g.targets, t.key) == t {
 			continue
 		}
 		t.gone = true
@@ -157,7 +179,7 @@ func (g *group) choose(x *exchange, now time.Time) *target {
 	for i := range n {
 		t := g.targets[(g.turn+i)%n]
 		switch {
-		case t.down || x.hasTried(t):
+		case t.down || x.hasTried(t) || (x.target != nil && x.target.key.h2 != t.key.h2): // a swap may change the protocol
 		case t.suspect.After(now):
 			if last == nil || t.suspect.Before(last.suspect) {
 				last = t

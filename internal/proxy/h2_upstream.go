@@ -44,7 +44,8 @@ type sendBody struct {
 	ended bool
 	asked bool
 
-	say sync.Mutex // a 100 is not written beside the response
+	say  sync.Mutex // a 100 is not written beside the response
+	over bool       // there is a response, or there will be none
 }
 
 func (b *sendBody) Read(p []byte) (int, error) {
@@ -75,7 +76,7 @@ func (b *sendBody) Read(p []byte) (int, error) {
 func (b *sendBody) ask() error {
 	b.say.Lock()
 	defer b.say.Unlock()
-	if b.asked || !b.x.req.expect || b.x.gotHead.Load() {
+	if b.asked || !b.x.req.expect || b.over {
 		return nil
 	}
 	b.asked = true
@@ -90,7 +91,17 @@ func (b *sendBody) ask() error {
 func (b *sendBody) answered() {
 	b.say.Lock()
 	defer b.say.Unlock()
-	b.x.gotHead.Store(true)
+	b.over = true
+}
+
+// late is called when the response should be there. A timer can fire when its exchange has ended and its memory serves the
+// next one, so it asks over, which belongs to this one alone.
+func (b *sendBody) late() {
+	b.say.Lock()
+	defer b.say.Unlock()
+	if !b.over {
+		b.x.cut(kindResponseTimeout)
+	}
 }
 
 // Close is called by net/http when it wants no more; that may be before an attempt on another target.
@@ -115,13 +126,9 @@ func (x *exchange) viaH2(ctx context.Context) {
 		x.fail(kindShutdown)
 		return
 	}
-	timer := time.AfterFunc(x.responseTimeout, func() {
-		if !x.gotHead.Load() {
-			x.cut(kindResponseTimeout)
-		}
-	})
-	defer timer.Stop()
 	sending := &sendBody{x: x}
+	timer := time.AfterFunc(x.responseTimeout, sending.late)
+	defer timer.Stop()
 	sending.onSent = func() { timer.Reset(x.responseTimeout); x.watchClient() }
 	req := x.h2Request(ctx, sending)
 	if x.req.length == 0 {

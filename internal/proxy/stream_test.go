@@ -280,6 +280,41 @@ func TestExpectContinue(t *testing.T) {
 	}
 }
 
+// TestExpectContinueH2: the data plane itself asks for the body, since net/http does not pass the question on.
+func TestExpectContinueH2(t *testing.T) {
+	p := startPlane(t)
+	g := groupOf("blue", h2Backend(t, echoInfo))
+	g.Protocol = ProtocolH2C
+	c := dialHTTP(t, p.apply(table(1, to("blue"), g)).Listeners[0].Bound)
+	for range 2 {
+		c.send("POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n")
+		c.wantLine("HTTP/1.1 100 Continue\r\n")
+		c.wantLine("\r\n")
+		c.send("data")
+		if _, body := c.read("POST"); body != fmt.Sprintf("POST %x", sha256.Sum256([]byte("data"))) {
+			t.Fatalf("got %q", body)
+		}
+	}
+}
+
+// TestProtocolChange: a table may change the protocol of a group whose targets stay.
+func TestProtocolChange(t *testing.T) {
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Proto) }))
+	srv.Config.Protocols = new(http.Protocols)
+	srv.Config.Protocols.SetHTTP1(true)
+	srv.Config.Protocols.SetUnencryptedHTTP2(true)
+	srv.Start()
+	defer srv.Close()
+	p := startPlane(t)
+	g := groupOf("blue", strings.TrimPrefix(srv.URL, "http://"))
+	for i, want := range []string{"HTTP/1.1", "HTTP/2.0", "HTTP/1.1"} {
+		g.Protocol = []string{"", ProtocolH2C, ProtocolHTTP1}[i]
+		if _, body := dialHTTP(t, p.apply(table(int64(i+1), to("blue"), g)).Listeners[0].Bound).get("/"); body != want {
+			t.Fatalf("table %d spoke %q", i, body)
+		}
+	}
+}
+
 func TestBodylessResponses(t *testing.T) {
 	p := startPlane(t)
 	addr := p.apply(table(1, to("blue"), groupOf("blue", backend(t, func(w http.ResponseWriter, r *http.Request) {

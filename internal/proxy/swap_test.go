@@ -160,10 +160,18 @@ func TestNoTarget(t *testing.T) {
 			t.Fatalf("table %d: %d %q", i, resp.StatusCode, body)
 		}
 	}
-	if a, b := p.row(""), p.row("blue"); a.Unrouted != 2 || b.Unrouted != 2 {
+	// A client that is refused keeps its connection.
+	c := dialHTTP(t, p.status().Listeners[0].Bound)
+	for range 3 {
+		c.send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
+		if resp, _ := c.read("POST"); resp.StatusCode != 503 || resp.Close {
+			t.Fatalf("%d, close %v", resp.StatusCode, resp.Close)
+		}
+	}
+	if a, b := p.row(""), p.row("blue"); a.Unrouted != 2 || b.Unrouted != 5 {
 		t.Fatalf("unrouted: %+v and %+v", a, b)
 	}
-	if n := p.status().Errors["no_target"]; n != 4 {
+	if n := p.status().Errors["no_target"]; n != 7 {
 		t.Fatalf("no_target counted %d", n)
 	}
 }

@@ -37,7 +37,8 @@ const (
 	maxWeight     = 100
 )
 
-// Table is everything that the data plane serves. It is replaced whole and is immutable once applied.
+// Table is everything that the data plane serves. It is replaced whole and is immutable once applied. Durations are
+// nanoseconds in JSON.
 type Table struct {
 	// Version rises with each change. The first is 1.
 	Version   int64      `json:"version"`
