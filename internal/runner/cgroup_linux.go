@@ -222,7 +222,7 @@ func makeCgroups(base cgroupSet, unit string, lim Limits) (cgroupSet, error) {
 			continue
 		}
 		*to = filepath.Join(dir, unit)
-		if err := os.Mkdir(*to, 0o755); err != nil && !errors.Is(err, fs.ErrExist) { //nolint:gosec // a cgroup's folder is no secret
+		if err := os.MkdirAll(*to, 0o755); err != nil { //nolint:gosec // a cgroup's folder is no secret
 			return set, fmt.Errorf("make cgroup: %w", err)
 		}
 	}
@@ -317,6 +317,13 @@ func (c cgroupSet) remove() {
 			}
 			time.Sleep(5 * time.Millisecond)
 		}
+	}
+}
+
+// removeEmpty removes base folders that no unit needs.
+func (c cgroupSet) removeEmpty() {
+	for _, dir := range c.folders() {
+		_ = os.Remove(dir) // the kernel refuses while a unit is in it
 	}
 }
 

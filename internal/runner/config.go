@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"time"
 )
@@ -33,6 +34,11 @@ type Config struct {
 	// BackoffMin and BackoffMax bound the pause before a service is started again (it doubles from one to the other;
 	// defaults 100 ms and 30 s); BackoffReset is the time of healthy running after which it begins anew (10 s).
 	BackoffMin, BackoffMax, BackoffReset time.Duration
+	// Keep, if set, hands a FIFO of a unit's output to somebody who outlives this process and holds it open (a
+	// supervisor's descriptor store), so that text in it survives also when runner and program are both dead. Forget
+	// lets go of it. Names are unique; Keep is called again for the same name after a restart.
+	Keep   func(name string, f *os.File) error
+	Forget func(name string) error
 	// BootID replaces the host's, in tests.
 	BootID string
 	// Fault is called at named points between two steps, in tests that kill the runner there.

@@ -281,7 +281,11 @@ func (u *unit) killAll(ctx context.Context) {
 // settle notes how a process has ended. It does not end early with the runner: an exit status that was taken from the
 // kernel must be written down.
 func (u *unit) settle(p *process) {
-	exit := p.exit()
+	patience := 100 * time.Millisecond
+	if u.record().Spec.Mode == ModeOnce {
+		patience = 2 * time.Second // nothing waits for a restart, and the status is what is wanted
+	}
+	exit := p.exit(patience)
 	u.s.reaper.done(p.pid)
 	u.s.fault("exit.seen")
 	r := u.record()
@@ -374,6 +378,7 @@ func (u *unit) conclude(ctx context.Context) bool {
 // finish makes the state final and gives back what the unit had.
 func (u *unit) finish(state State, reason string) {
 	u.closeOutput()
+	u.forgetOutput()
 	r := u.record()
 	u.book(u.s.book.release)
 	r.Cgroups.remove()

@@ -28,6 +28,9 @@ var errGone = errors.New("process has ended")
 // openProcess takes hold of a living process. It fails with errGone when the process has ended or the pid belongs to
 // another one by now.
 func openProcess(pid int, start uint64, child bool) (*process, error) {
+	if pid <= 1 { // signals to 0, -1 and init would reach everybody
+		return nil, errGone
+	}
 	p := &process{pid: pid, start: start, child: child, ended: make(chan struct{})}
 	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
 	switch {
@@ -95,8 +98,8 @@ func (p *process) alive() bool {
 }
 
 // exit returns how the process ended; call it once, after ended is closed. It reaps a child. The status of a process
-// that is not a child is known only where the kernel keeps it at the pidfd (Linux 6.15) and its parent has reaped it.
-func (p *process) exit() Exit {
+// that is not a child is known only where the kernel keeps it at the pidfd (Linux 6.15) and its parent reaps it within the patience.
+func (p *process) exit(patience time.Duration) Exit {
 	defer p.close()
 	if p.child {
 		var ws unix.WaitStatus
@@ -115,7 +118,7 @@ func (p *process) exit() Exit {
 		return Exit{Code: -1}
 	}
 	// The pidfd tells of the end before the parent has reaped the process; give the parent a moment.
-	for range 50 {
+	for deadline := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
 		info := unix.PidfdInfo{Mask: unix.PIDFD_INFO_EXIT}
 		err := unix.IoctlPidfdInfo(int(p.fd.Fd()), &info)
 		if err != nil && !errors.Is(err, unix.ESRCH) {
@@ -124,7 +127,9 @@ func (p *process) exit() Exit {
 		if err == nil && info.Mask&unix.PIDFD_INFO_EXIT != 0 {
 			return exitOf(unix.WaitStatus(info.Exit_code)) //nolint:gosec // a wait status has 16 bits
 		}
-		time.Sleep(2 * time.Millisecond)
+		if time.Now().After(deadline) {
+			break
+		}
 	}
 	return Exit{Code: -1}
 }

@@ -154,6 +154,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.mu.Unlock()
 	close(s.stopping)
 	s.keepers.Wait()
+	s.cgroups.removeEmpty()
 	return err
 }
 

@@ -235,9 +235,7 @@ func TestTakeover_adoptsAndWatches(t *testing.T) {
 	// While no runner lives: a once unit and a service end.
 	r.kill()
 	for _, pid := range []int{gone.PID, lost.PID} {
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
+		killProcess(t, pid)
 	}
 	r = startRemote(t, dir, "", "")
 	if !r.up(t) {
@@ -250,14 +248,32 @@ func TestTakeover_adoptsAndWatches(t *testing.T) {
 	await(t, r, lost.ID, "started again", func(st Status) bool { return st.State == StateRunning && st.PID != lost.PID })
 
 	// While the new one watches: an adopted service ends and is started again.
-	if err := syscall.Kill(before.PID, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	killProcess(t, before.PID)
 	await(t, r, web.ID, "healthy again", func(st Status) bool {
 		return st.Health == HealthHealthy && st.PID != before.PID && !st.Adopted && st.Address == before.Address
 	})
+	checkExitOfAdopted(t, r, dir)
 	r.end(t)
 	checkNoLineLost(t, logText(t, count.LogFile))
+}
+
+// checkExitOfAdopted: the status of an adopted process is the true one, or unknown; never a guess.
+func checkExitOfAdopted(t *testing.T, r *remote, dir string) {
+	t.Helper()
+	id := "code/" + filepath.Base(dir)
+	ensure(t, r, Spec{ID: id, Mode: ModeOnce, Command: []string{"sh", "-c", "while [ ! -e go ]; do sleep 0.01; done; exit 9"}, Dir: dir})
+	r.kill()
+	next := startRemote(t, dir, "", "")
+	r.cmd = next.cmd
+	if !next.up(t) {
+		t.Fatal("runner died")
+	}
+	writeFile(t, filepath.Join(dir, "go"), "", 0o600)
+	st, err := next.Wait(t.Context(), id)
+	if err != nil || st.State != StateExited || st.Exit == nil || st.Exit.Success() || (st.Exit.Known && st.Exit.Code != 9) {
+		t.Errorf("adopted once unit: %+v %+v %v", st, st.Exit, err)
+	}
+	t.Logf("exit status of an adopted process is known here: %v", st.Exit != nil && st.Exit.Known)
 }
 
 // checkNoLineLost allows lines to be repeated after a killed runner, but none to be missing.
@@ -312,7 +328,7 @@ func TestTakeover_reboot(t *testing.T) {
 	}
 	// Another boot: none of these processes exists any more.
 	for _, pid := range []int{service.PID, once.PID} {
-		_ = syscall.Kill(pid, syscall.SIGKILL)
+		killProcess(t, pid)
 		_, _ = syscall.Wait4(pid, nil, 0, nil)
 	}
 	s, stop = run("boot-2")
@@ -324,6 +340,16 @@ func TestTakeover_reboot(t *testing.T) {
 	}
 	if err := s.StopAll(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+func killProcess(t *testing.T, pid int) {
+	t.Helper()
+	if pid <= 1 {
+		t.Fatalf("no process: pid %d", pid)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -361,4 +387,67 @@ func TestTakeover_subreaperLeavesNoZombie(t *testing.T) {
 		return !slices.ContainsFunc(all, func(ps procStat) bool { return ps.parent == r.cmd.Process.Pid && ps.state == 'Z' })
 	})
 	r.end(t)
+}
+
+// TestTakeover_keptOutput: with the FIFOs held by somebody else, the last words of a program that died while no runner
+// lived are in the log.
+func TestTakeover_keptOutput(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	held := map[string]int{}
+	cfg := testConfig(dir)
+	cfg.Keep = func(name string, f *os.File) error {
+		rc, err := f.SyscallConn()
+		if err != nil {
+			return err
+		}
+		return rc.Control(func(fd uintptr) {
+			if _, ok := held[name]; !ok {
+				held[name], _ = syscall.Dup(int(fd))
+			}
+		})
+	}
+	cfg.Forget = func(name string) error {
+		fd, ok := held[name]
+		if !ok {
+			return fmt.Errorf("%s was not kept", name)
+		}
+		delete(held, name)
+		return syscall.Close(fd)
+	}
+	run := func() (*Server, func()) {
+		s, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- s.Run(ctx) }()
+		return s, func() {
+			cancel()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	s, stop := run()
+	st := ensure(t, s, Spec{ID: "kept", Mode: ModeOnce, Dir: dir, Command: []string{"sh", "-c", "while [ ! -e go ]; do sleep 0.01; done; echo last words"}})
+	stop()
+	writeFile(t, filepath.Join(dir, "go"), "", 0o600)
+	awaitTrue(t, "program has ended", func() bool {
+		ps, err := readStat(st.PID)
+		return err != nil || ps.dead()
+	})
+	s, stop = run()
+	defer stop()
+	if st, err := s.Wait(t.Context(), "kept"); err != nil || !st.Exit.Success() {
+		// The same process is the parent here, so that the status is known.
+		t.Errorf("ended: %+v %+v %v", st, st.Exit, err)
+	}
+	if got := logText(t, st.LogFile); got != "last words\n" {
+		t.Errorf("log %q", got)
+	}
+	if len(held) != 0 {
+		t.Errorf("still held: %v", held)
+	}
 }

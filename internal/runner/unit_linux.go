@@ -214,11 +214,38 @@ func (u *unit) openOutput() error {
 		log.close()
 		return err
 	}
+	u.keepOutput(out)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.out = out
 	return nil
 }
+
+// keepOutput hands the FIFOs to Config.Keep.
+func (u *unit) keepOutput(out *output) {
+	if u.s.cfg.Keep == nil {
+		return
+	}
+	for _, s := range []*stream{out.out, out.err} {
+		if err := u.s.cfg.Keep(keptName(u.id, s.name), s.fifo); err != nil {
+			u.s.logger.Warn("output pipe not kept", "unit", u.id, "stream", s.name, "err", err)
+		}
+	}
+}
+
+// forgetOutput lets go of the FIFOs.
+func (u *unit) forgetOutput() {
+	if u.s.cfg.Forget == nil {
+		return
+	}
+	for _, name := range []string{"stdout", "stderr"} {
+		if err := u.s.cfg.Forget(keptName(u.id, name)); err != nil {
+			u.s.logger.Warn("output pipe not let go", "unit", u.id, "stream", name, "err", err)
+		}
+	}
+}
+
+func keptName(id, stream string) string { return "output-" + stream + "-" + fileName(id) }
 
 func (u *unit) closeOutput() {
 	u.mu.Lock()
