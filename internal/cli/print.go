@@ -206,6 +206,8 @@ func reasonText(reason deploy.Reason, message string) string {
 		return text
 	case text == "":
 		return string(reason)
+	case reason == deploy.ReasonAdvanced: // the ordinary course needs no code
+		return text
 	}
 	return text + " [" + string(reason) + "]"
 }

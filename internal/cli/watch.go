@@ -289,7 +289,7 @@ func clock(t time.Time) string { return t.Local().Format("15:04:05") }
 // eventText is one record of the history on one line.
 func eventText(r deploy.Record) string {
 	what := reasonText(r.Reason, r.Message)
-	if r.Kind == deploy.RecordPhase {
+	if r.Kind == deploy.RecordPhase || r.Kind == deploy.RecordEnd {
 		what = strings.TrimSpace(string(r.Phase) + "  " + what)
 	}
 	return strings.TrimSpace(fmt.Sprintf("%-8s  %s", clean(r.Kind), what))
