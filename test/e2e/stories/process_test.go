@@ -202,11 +202,14 @@ func (s *story) end() {
 	_ = os.RemoveAll(s.dir)
 }
 
+// answered are lines of the log that say that nothing is wrong.
+var answered = regexp.MustCompile(`(?m)^.*msg=request .* status=200 .*\n`)
+
 // evidence prints what a failed story leaves.
 func (s *story) evidence() {
 	for _, file := range []string{".serve.err", "data/logs/controller.log", "data/logs/runner.log", "data/logs/proxy.log"} {
 		if content, err := os.ReadFile(s.path(file)); err == nil {
-			s.Logf("%s:\n%s", file, clip(string(content)))
+			s.Logf("%s:\n%s", file, clip(answered.ReplaceAllString(string(content), "")))
 		}
 	}
 	if s.server == nil {

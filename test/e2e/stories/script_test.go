@@ -175,7 +175,7 @@ func (s *story) unpack(content string) string {
 		}
 		name, body := content[m[2]:m[3]], content[m[1]:end]
 		if ext := filepath.Ext(name); ext == ".yaml" || ext == ".json" {
-			body = strings.NewReplacer("${PROD}", s.getenv("PROD"), "${TEST}", s.getenv("TEST"), "${WORK}", s.dir, "${ADDRESS}", s.getenv("ADDRESS")).Replace(body)
+			body = strings.NewReplacer("${PROD}", s.getenv("PROD"), "${TEST}", s.getenv("TEST"), "${WORK}", s.dir, "${ADDRESS}", s.getenv("ADDRESS"), "${BIN}", binDir).Replace(body)
 		}
 		s.write(name, body)
 	}

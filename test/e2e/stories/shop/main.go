@@ -124,7 +124,7 @@ func routes() http.Handler {
 		_, _ = fmt.Fprintf(w, "%s %s\n", version, r.Proto)
 	})
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
-		if sick := os.Getenv("SICK_IF"); sick != "" && (sick == "always" || exists(sick+"."+os.Getenv("HOST"))) {
+		if sick := os.Getenv("SICK_IF"); sick != "" && (sick == "always" || exists(sick) || exists(sick+"."+os.Getenv("HOST"))) {
 			http.Error(w, "sick", http.StatusServiceUnavailable)
 		}
 	})
