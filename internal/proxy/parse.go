@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bytes"
-	"strings"
 )
 
 // protocolError is a message that is refused, with the status and the text for who sent it.
