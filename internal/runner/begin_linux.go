@@ -18,8 +18,6 @@ import (
 // errUncertain is a start of which it is not known whether the program ran.
 var errUncertain = errors.New("program may have run")
 
-const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
 // begin starts the unit's program: launcher, durable record, word to go on.
 func (u *unit) begin(ctx context.Context) (*process, error) {
 	r := u.record()
@@ -198,7 +196,7 @@ func (u *unit) prepare(r *record) (launchRequest, error) {
 	if r.Port != 0 {
 		env["PORT"] = strconv.Itoa(r.Port)
 	}
-	setDefault(env, "PATH", defaultPath)
+	setDefault(env, "PATH", u.s.cfg.SearchPath)
 	setDefault(env, "HOME", u.s.home)
 	path, err := findCommand(spec.Command[0], env["PATH"], spec.Dir)
 	if err != nil {

@@ -28,6 +28,8 @@ type Config struct {
 	CgroupRoot string
 	// Launcher is the command that runs Launch; the default is this binary with LaunchArg.
 	Launcher []string
+	// SearchPath is the PATH of programs whose environment names none; the default is that of most systems.
+	SearchPath string
 	// Subreaper makes this process the parent of units' orphaned descendants and reaps them. It is a property of the
 	// whole process: set it in the runner role, in one Server of the process.
 	Subreaper bool
@@ -44,6 +46,8 @@ type Config struct {
 	// Fault is called at named points between two steps, in tests that kill the runner there.
 	Fault func(point string)
 }
+
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 func (c *Config) fill() error {
 	if c.Logger == nil {
@@ -65,6 +69,9 @@ func (c *Config) fill() error {
 	}
 	if !c.Loopback.Addr().IsLoopback() {
 		return fmt.Errorf("make runner: %s is not loopback", c.Loopback)
+	}
+	if c.SearchPath == "" {
+		c.SearchPath = defaultPath
 	}
 	if len(c.Launcher) == 0 {
 		c.Launcher = []string{"/proc/self/exe", LaunchArg}
