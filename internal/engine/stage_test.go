@@ -41,9 +41,8 @@ type stage struct {
 	ended sync.WaitGroup
 	rest  time.Duration // between a crash and the next start, and between looks of the operator
 
-	mu   sync.Mutex
-	life *enginetest.Life
-	eng  *engine.Engine
+	mu  sync.Mutex
+	eng *engine.Engine
 }
 
 func newStage(t testing.TB, cfg enginetest.Config, pace engine.Pace, rest time.Duration) *stage {
@@ -61,9 +60,7 @@ func (s *stage) open() {
 		for first := true; ; first = false {
 			life := s.w.Boot(s.ctx)
 			eng := engine.New(life.Config(slog.New(slog.DiscardHandler), s.pace))
-			s.mu.Lock()
-			s.life, s.eng = life, eng
-			s.mu.Unlock()
+			s.use(eng)
 			if first {
 				close(started)
 			}
@@ -87,6 +84,12 @@ func (s *stage) close() {
 }
 
 func (s *stage) pause(d time.Duration) { time.Sleep(d) }
+
+func (s *stage) use(eng *engine.Engine) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.eng = eng
+}
 
 func (s *stage) engine() *engine.Engine {
 	s.mu.Lock()

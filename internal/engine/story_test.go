@@ -268,9 +268,8 @@ func (y story) request() deploy.New {
 	return n
 }
 
-// perform plays the story to its end on a stage.
-func (y story) perform(s *stage) ending {
-	s.t.Helper()
+// set puts on the stage what is there before the deployment.
+func (y story) set(s *stage) {
 	s.w.Program("green", enginetest.Program{Ready: takes})
 	if y.first {
 		s.w.Service(service, "")
@@ -281,6 +280,12 @@ func (y story) perform(s *stage) ending {
 	if y.world != nil {
 		y.world(s.w)
 	}
+}
+
+// perform plays the story to its end on a stage.
+func (y story) perform(s *stage) ending {
+	s.t.Helper()
+	y.set(s)
 	s.open()
 	n := y.request()
 	s.create(n)

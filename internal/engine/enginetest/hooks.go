@@ -101,13 +101,14 @@ func (w *World) startHook(id string, call deploy.HookCall) error {
 	if what.How == Refused {
 		return fmt.Errorf("%w: start hook %s: no such program", deploy.ErrPermanent, call.Hook.Name)
 	}
-	for other, r := range w.hooks {
-		if deployment(other) == deployment(id) && time.Now().Before(r.ends()) {
+	for _, other := range w.hooksOf[deployment(id)] {
+		if r := w.hooks[other]; time.Now().Before(r.ends()) {
 			w.violateLocked("hook %s (%s) was started while %s (%s) still runs", id, call.Hook.Name, other, r.call.Hook.Name)
 		}
 	}
 	r := &run{call: call, what: what, started: time.Now(), over: make(chan struct{})}
 	w.hooks[id] = r
+	w.hooksOf[deployment(id)] = append(w.hooksOf[deployment(id)], id)
 	w.noteLocked(Entry{Kind: EntryHookStart, ID: id, Call: call})
 	if what.How == Reports && w.cfg.Report != nil {
 		w.calls.Go(func() { w.callBack(id, r) })

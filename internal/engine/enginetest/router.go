@@ -165,18 +165,19 @@ func (w *World) judgeLocked(r deploy.Route) {
 	}
 }
 
-func (w *World) routedLocked(id string) bool {
-	for _, svc := range w.services {
-		if svc.test == id {
-			return true
-		}
-		for _, p := range svc.production {
-			if p.TaskSet == id && p.Weight > 0 {
-				return true
-			}
+// weight is the share of production that a task set has.
+func (s *service) weight(taskSet string) int {
+	for _, p := range s.production {
+		if p.TaskSet == taskSet {
+			return p.Weight
 		}
 	}
-	return false
+	return 0
+}
+
+func (w *World) routedLocked(s *set) bool {
+	svc := w.services[s.want.Service]
+	return svc != nil && (svc.test == s.want.ID || svc.weight(s.want.ID) > 0)
 }
 
 // drain answers Router.Drain.
@@ -188,11 +189,12 @@ func (w *World) drain(id string, limit time.Duration) (deploy.InFlight, error) {
 	if s == nil {
 		return deploy.InFlight{}, nil
 	}
-	if w.routedLocked(id) {
+	if w.routedLocked(s) {
 		return deploy.InFlight{}, fmt.Errorf("drain task set %s: it still has weight", id)
 	}
 	if cut := time.Now().Add(limit); s.cut.IsZero() || cut.Before(s.cut) {
 		s.cut = cut
+		w.ending[id] = s
 	}
 	w.settleLocked()
 	var left deploy.InFlight

@@ -136,17 +136,15 @@ func (w *World) stopLocked(id, why string) {
 	if w.sets[id] == nil {
 		return
 	}
-	for name, svc := range w.services {
-		for _, weight := range svc.production {
-			if weight.TaskSet == id && weight.Weight > 0 {
-				w.violateLocked("task set %s was stopped with %d %% of production of %s", id, weight.Weight, name)
-			}
-		}
+	name := w.sets[id].want.Service
+	if svc := w.services[name]; svc != nil && svc.weight(id) > 0 {
+		w.violateLocked("task set %s was stopped with %d %% of production of %s", id, svc.weight(id), name)
 	}
 	for x := range w.sets[id].serving {
 		x.ended, x.cut = true, true
 	}
 	delete(w.sets, id)
+	delete(w.ending, id)
 	w.noteLocked(Entry{Kind: EntryStop, ID: id, Text: why})
 }
 
@@ -163,19 +161,20 @@ func (w *World) release(id string, by time.Time) {
 		w.noteLocked(Entry{Kind: EntryRelease, ID: id})
 	}
 	s.until = by
+	w.ending[id] = s
 }
 
 // settleLocked does what has become due: requests that a drain cuts, released sets that end.
 func (w *World) settleLocked() {
 	now := time.Now()
-	for id, s := range w.sets {
+	for id, s := range w.ending {
 		if !s.cut.IsZero() && !now.Before(s.cut) {
 			for x := range s.serving {
 				x.ended, x.cut = true, true
 				delete(s.serving, x)
 			}
 		}
-		idle := len(s.serving) == 0 && !w.routedLocked(id)
+		idle := len(s.serving) == 0 && !w.routedLocked(s)
 		if !s.until.IsZero() && (idle || !now.Before(s.until)) {
 			w.stopLocked(id, "it was released")
 		}

@@ -41,11 +41,13 @@ type World struct {
 	journal    []Entry
 	violations []string
 	sets       map[string]*set
+	ending     map[string]*set // those of sets that are released or drained
 	programs   map[string]Program
 	services   map[string]*service
 	ledgers    map[ledgerKey]deploy.Count
 	failing    map[string]bool
 	hooks      map[string]*run
+	hooksOf    map[string][]string // identities by deployment
 	scripts    map[string][]Behaviour
 	alarms     map[string]bool
 }
@@ -53,9 +55,9 @@ type World struct {
 // New returns a World; Close ends it.
 func New(cfg Config) *World {
 	w := &World{
-		cfg: cfg, store: cfg.Store, began: time.Now(), sets: map[string]*set{}, programs: map[string]Program{},
+		cfg: cfg, store: cfg.Store, began: time.Now(), sets: map[string]*set{}, ending: map[string]*set{}, programs: map[string]Program{},
 		services: map[string]*service{}, ledgers: map[ledgerKey]deploy.Count{}, failing: map[string]bool{},
-		hooks: map[string]*run{}, scripts: map[string][]Behaviour{}, alarms: map[string]bool{},
+		hooks: map[string]*run{}, hooksOf: map[string][]string{}, scripts: map[string][]Behaviour{}, alarms: map[string]bool{},
 	}
 	if w.store == nil {
 		w.memory = newMemory()
