@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -97,10 +98,18 @@ func (h *Hooks) judge(st runner.Status) deploy.Verdict {
 		return deploy.Verdict{Status: deploy.VerdictPass, Message: "exit code 0"}
 	case exit.OOM:
 		return fail(deploy.VerdictFail, deploy.ReasonHookFailed, "the program was killed at its memory limit")
+	case fromOutside(exit.Signal):
+		return fail(deploy.VerdictError, deploy.ReasonInconclusive, "the program was ended from outside, by %s", exit.Signal)
 	case exit.Signal != "":
 		return fail(deploy.VerdictFail, deploy.ReasonHookFailed, "the program was ended by %s", exit.Signal)
 	}
 	return fail(deploy.VerdictFail, deploy.ReasonHookFailed, "exit code %d", st.Exit.Code)
+}
+
+// fromOutside reports whether a signal is one that others send: the machine, an operator. A program that
+// they have ended has not told anything; one that crashed has.
+func fromOutside(signal string) bool {
+	return slices.Contains([]string{"SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"}, signal)
 }
 
 // withResults adds the checks that the hook wrote as JUnit XML. They can only make a verdict worse:
