@@ -86,7 +86,7 @@ func serve(ctx context.Context, o cli.ServeOptions) error {
 	}
 	return app.RunServe(ctx, app.ServeOptions{
 		Settings: o.Serve, Executable: exe, Out: o.Stdout, Log: slog.New(slog.NewTextHandler(o.Stderr, nil)),
-		// All that the roles need of this environment; tasks and functions get none of it.
+		// All that the roles need of this environment; of it tasks and functions get the search path alone.
 		Env: []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")},
 	})
 }

@@ -32,7 +32,7 @@ type Role struct {
 	Settings config.Serve
 	Handover *supervise.Handover
 	Log      *slog.Logger
-	// SearchPath is where the interpreters of functions are looked for.
+	// SearchPath is the PATH of tasks and hooks that name none, and where the interpreters of functions are looked for.
 	SearchPath string
 	// StopAll is closed when the runner is told to end together with everything that it runs.
 	StopAll <-chan struct{}
@@ -139,6 +139,7 @@ func RunRunner(ctx context.Context, r Role) error {
 	}
 	server, err := runner.New(runner.Config{
 		Dir: paths.Runner(), Control: control, Logger: r.Log, Subreaper: true, Fault: runnerFault(paths),
+		SearchPath: r.SearchPath,
 	})
 	if err != nil {
 		return fmt.Errorf("make runner: %w", err)
