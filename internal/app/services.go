@@ -97,7 +97,7 @@ func (s *services) configure(ctx context.Context, before cloud.State, spec deplo
 	for name, other := range before.Services {
 		if name != spec.Name && (other.Spec.Production == spec.Production || other.Spec.Test == spec.Production ||
 			(spec.Test != "" && (other.Spec.Production == spec.Test || other.Spec.Test == spec.Test))) {
-			return &deploy.Error{Code: deploy.CodeInvalid, Field: "listeners", Message: fmt.Sprintf("listeners: service %s has an address of %s already; each listener needs its own", name, spec.Name)}
+			return &deploy.Error{Code: deploy.CodeRefusedByCheck, Field: "listeners", Message: fmt.Sprintf("service %s has an address of %s already; each listener needs its own", name, spec.Name)}
 		}
 	}
 	if _, err := s.cloud.Apply(ctx, spec, time.Now()); err != nil {
@@ -118,7 +118,7 @@ func (s *services) configure(ctx context.Context, before cloud.State, spec deplo
 	if err := undo(); err != nil {
 		return fmt.Errorf("undo the change of service %s: %w", spec.Name, err)
 	}
-	return &deploy.Error{Code: deploy.CodeInvalid, Field: "listeners", Message: fmt.Sprintf("listener %s cannot be opened: %s; choose another address, or stop what uses it", listen.Listener, listen.Reason)}
+	return &deploy.Error{Code: deploy.CodeRefusedByCheck, Field: "listeners", Message: fmt.Sprintf("listener %s cannot be opened: %s; choose another address, or stop what uses it", listen.Listener, listen.Reason)}
 }
 
 // start begins a deployment of a revision of the service.
@@ -206,6 +206,9 @@ func (s *services) restart(ctx context.Context, by awsapi.Principal, in deploy.S
 	if !ok {
 		return deploy.DeploymentStarted{}, noService(in.Name)
 	}
+	if err := s.idle(ctx, in.Name); err != nil {
+		return deploy.DeploymentStarted{}, err
+	}
 	rev := svc.Spec.Revision()
 	if primary, ok := state.Primary(in.Name); ok {
 		rev = primary.Revision
@@ -222,6 +225,9 @@ func (s *services) rollback(ctx context.Context, by awsapi.Principal, in deploy.
 	svc, ok := state.Services[in.Name]
 	if !ok {
 		return deploy.DeploymentStarted{}, noService(in.Name)
+	}
+	if err := s.idle(ctx, in.Name); err != nil {
+		return deploy.DeploymentStarted{}, err
 	}
 	primary, _ := state.Primary(in.Name)
 	succeeded, err := s.db.List(ctx, store.Filter{
