@@ -1,0 +1,144 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"greengate/internal/deploy"
+)
+
+// shop runs the sample service with a fault and gives what its check is told of it.
+func shop(t *testing.T, fault string) func(string) string {
+	t.Helper()
+	server := httptest.NewUnstartedServer(nil)
+	s := sample{version: "v9", fault: fault, production: server.Listener.Addr().String()}
+	server.Config.Handler = s.routes()
+	server.Start()
+	t.Cleanup(server.Close)
+	results := filepath.Join(t.TempDir(), "results.xml")
+	return func(name string) string {
+		return map[string]string{
+			"GREENGATE_TEST_URL": strings.Replace(server.URL, "127.0.0.1", "localhost", 1), "GREENGATE_PRODUCTION_URL": server.URL,
+			"GREENGATE_VERSION": "v9", "GREENGATE_RESULTS": results,
+		}[name]
+	}
+}
+
+func TestRunCheck(t *testing.T) {
+	tests := []struct {
+		fault, address string
+		pass           bool
+	}{
+		{"", "test", true},
+		{"", "production", true},
+		{faultTotals, "test", false},
+		{faultTotals, "production", false},
+		{faultProduction, "test", true}, // what the demo's v4 is about
+		{faultProduction, "production", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.fault+" on "+tt.address, func(t *testing.T) {
+			env := shop(t, tt.fault)
+			var out bytes.Buffer
+			err := RunCheck(t.Context(), []string{tt.address}, env, &out)
+			if (err == nil) != tt.pass {
+				t.Fatalf("the check says %v, want a pass: %v\n%s", err, tt.pass, out.String())
+			}
+			data, err := os.ReadFile(env("GREENGATE_RESULTS"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if failed := strings.Contains(string(data), "<failure"); failed == tt.pass {
+				t.Errorf("the results say failed=%v:\n%s", failed, data)
+			}
+		})
+	}
+}
+
+func TestRunCheck_wrongVersion(t *testing.T) {
+	env := shop(t, "")
+	err := RunCheck(t.Context(), []string{"test"}, func(name string) string {
+		if name == "GREENGATE_VERSION" {
+			return "v10"
+		}
+		return env(name)
+	}, &bytes.Buffer{})
+	if err == nil {
+		t.Error("the check passed though another version answered")
+	}
+}
+
+func TestLoad_countsFailures(t *testing.T) {
+	s := &sample{version: "v9"}
+	server := httptest.NewServer(s.routes())
+	l := startLoad(t.Context(), server.URL)
+	for l.total.Load() < 200 {
+		if t.Context().Err() != nil {
+			t.Fatal(context.Cause(t.Context()))
+		}
+	}
+	server.Close()
+	for l.failed.Load() == 0 {
+		if t.Context().Err() != nil {
+			t.Fatal(context.Cause(t.Context()))
+		}
+	}
+	r := l.stop()
+	if r.Failed == 0 || len(r.Errors) == 0 || r.Versions["v9"]+r.Failed != r.Total {
+		t.Errorf("counted %+v", r)
+	}
+}
+
+// story is what the demo expects to be told.
+func story() []Deployment {
+	test, smoke := deploy.HookList(deploy.PhaseAfterAllowTestTraffic), deploy.SmokeAfter
+	pass, fail := deploy.VerdictPass, deploy.VerdictFail
+	return []Deployment{
+		{Version: "v1", Status: deploy.StatusSucceeded, SwitchMS: 1, Verdicts: []Verdict{{Event: test, Status: pass}}},
+		{Version: "v2", Status: deploy.StatusSucceeded, SwitchMS: 1, Verdicts: []Verdict{{Event: test, Status: pass}}},
+		{Version: "v3", Status: deploy.StatusFailed, Verdicts: []Verdict{{Event: test, Status: fail}}},
+		{Version: "v4", Status: deploy.StatusFailed, SwitchMS: 1, RollbackMS: 1, Verdicts: []Verdict{
+			{Event: test, Status: pass}, {Event: deploy.SmokeBefore, Status: pass}, {Event: smoke, Status: fail},
+		}, Rollback: &Rollback{Verified: true, Verdicts: []Verdict{{Event: deploy.SmokeRollback, Status: pass}}}},
+	}
+}
+
+func TestJudge(t *testing.T) {
+	good := Requests{Total: minRequests}
+	tests := []struct {
+		name  string
+		alter func(*Report)
+		want  string // empty: as told
+	}{
+		{"as told", func(*Report) {}, ""},
+		{"a failed request", func(r *Report) { r.Requests.Failed = 1 }, "1 of 20000 requests failed"},
+		{"too few requests", func(r *Report) { r.Requests.Total = 5 }, "only 5"},
+		{"a deployment is missing", func(r *Report) { r.Deployments = r.Deployments[:3] }, "3 deployments"},
+		{"v2 failed", func(r *Report) { r.Deployments[1].Status = deploy.StatusFailed }, "v2: status Failed"},
+		{"v2 did not move", func(r *Report) { r.Deployments[1].SwitchMS = 0 }, "v2: traffic did not move"},
+		{"v3 was served", func(r *Report) {
+			r.Deployments[2].Ledger = []deploy.LedgerVersion{{Version: "v3", Requests: 2}}
+		}, "v3: it got 2 production requests"},
+		{"v3 passed", func(r *Report) { r.Deployments[2].Verdicts[0].Status = deploy.VerdictPass }, "v3: the verdict"},
+		{"v4 is not verified", func(r *Report) { r.Deployments[3].Rollback.Verified = false }, "v4: the rollback is not verified"},
+		{"v4 has no smoke verdict", func(r *Report) { r.Deployments[3].Verdicts = r.Deployments[3].Verdicts[:2] }, "v4: there is no verdict in SmokeAfter"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := Report{Requests: good, Deployments: story()}
+			tt.alter(&r)
+			err := (&stage{}).judge(r)
+			if tt.want == "" && err != nil {
+				t.Fatalf("judged %v", err)
+			}
+			if tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+				t.Errorf("judged %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
