@@ -1,0 +1,216 @@
+//go:build linux
+
+package kill
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// order is what internal/app/fault_inject.go reads.
+type order struct {
+	ID       string `json:"id"`
+	When     string `json:"when"`
+	Position string `json:"position"`
+}
+
+func (o order) String() string { return o.When + " " + o.Position }
+
+// arm tells the roles of a faulty build where to end. They see it whole or not at all.
+func (w *world) arm(t *testing.T, o order) {
+	t.Helper()
+	data, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(w.data, "fault", "arm")
+	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *world) fired(id string) bool {
+	data, _ := os.ReadFile(filepath.Join(w.data, "fault", "fired"))
+	return slices.Contains(strings.Split(string(data), "\n"), id)
+}
+
+// reference is an uninterrupted deployment.
+type reference struct {
+	story     story
+	end       ending
+	positions []string
+}
+
+// newFaulty starts a world of the faulty build.
+func newFaulty(t *testing.T) *world {
+	t.Helper()
+	w := newWorld(t, built.faulty)
+	if err := os.Mkdir(filepath.Join(w.data, "fault"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w.first(t)
+	return w
+}
+
+// record plays a story without a fault and notes every position that it passes.
+func (w *world) record(t *testing.T, s story) reference {
+	t.Helper()
+	trace := filepath.Join(w.data, "fault", "trace")
+	if err := os.WriteFile(trace, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.arm(t, order{ID: "record " + s.name})
+	r := reference{story: s, end: w.play(t, s, options{hold: hold}, nil, nil)}
+	data, err := os.ReadFile(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(trace); err != nil {
+		t.Fatal(err)
+	}
+	r.positions = slices.Compact(strings.Split(strings.TrimSpace(string(data)), "\n"))
+	sane(t, r)
+	return r
+}
+
+// sane makes sure that what the others are compared with is the story itself.
+func sane(t *testing.T, r reference) {
+	t.Helper()
+	e := r.end
+	verdicts := strings.Join(e.Verdicts, ", ")
+	ok := e.Status == "Succeeded" && e.Record == nil && e.WayBack && strings.Contains(verdicts, "SmokeAfter/smoke 1 pass")
+	if r.story == rolledBack {
+		ok = e.Status == "Failed" && e.WayBack && strings.Contains(verdicts, "SmokeAfter/smoke 1 fail") &&
+			e.Record != nil && e.Record.Status == "Succeeded" && e.Record.Verified && len(e.Record.Verdicts) == 1
+	}
+	if !ok {
+		t.Fatalf("an uninterrupted deployment did not go as told: %+v, record %+v", e, e.Record)
+	}
+}
+
+// workers is how many installations are killed side by side.
+const workers = 3
+
+// job is one deployment with one kill.
+type job struct {
+	ref   reference
+	order order
+}
+
+// The controller is killed before and after everything that it makes durable, under load, and each time the
+// deployment goes on as if nothing had been.
+func TestController_everyPosition(t *testing.T) {
+	needPython(t)
+	w := newFaulty(t)
+	var refs []reference
+	for _, s := range []story{promoted, rolledBack} {
+		refs = append(refs, w.record(t, s))
+	}
+	if t.Failed() {
+		t.FailNow()
+	}
+	jobs := choose(refs, "controller ")
+	for _, r := range refs {
+		t.Logf("%s passes %d positions of the controller", r.story.name, len(ofRole(r.positions, "controller ")))
+	}
+	killAll(t, w, jobs)
+}
+
+func ofRole(positions []string, role string) []string {
+	var list []string
+	for _, p := range positions {
+		if strings.HasPrefix(p, role) {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// choose makes the jobs: all positions on both sides of the write, or of each place one occurrence, in turn
+// before and after, and of the second story only what the first has not passed.
+func choose(refs []reference, role string) []job {
+	var jobs []job
+	taken := map[string]bool{}
+	for _, r := range refs {
+		for _, p := range ofRole(r.positions, role) {
+			place := p[:strings.LastIndex(p, " #")]
+			if i := strings.Index(place, " to "); i > 0 {
+				place = place[:i]
+			}
+			sides := []string{"before", "after"}
+			if role == "runner " { // its points lie between two writes
+				sides = sides[:1]
+			}
+			if !*all {
+				if taken[place] {
+					continue
+				}
+				sides = sides[len(jobs)%len(sides):][:1]
+			}
+			taken[place] = true
+			for _, side := range sides {
+				jobs = append(jobs, job{r, order{ID: fmt.Sprintf("%s%d", role, len(jobs)), When: side, Position: p}})
+			}
+		}
+	}
+	return jobs
+}
+
+// killAll works the jobs off in several installations; w is the first. One that a job has broken is left,
+// so that the next job begins in a new one.
+func killAll(t *testing.T, w *world, jobs []job) {
+	t.Helper()
+	queue := make(chan job, len(jobs))
+	for _, j := range jobs {
+		queue <- j
+	}
+	close(queue)
+	worlds := make(chan *world, workers)
+	worlds <- w
+	for range workers - 1 {
+		worlds <- nil
+	}
+	t.Run("kills", func(t *testing.T) { // returns when all are done
+		for i := range workers {
+			t.Run(fmt.Sprint(i), func(t *testing.T) {
+				t.Parallel()
+				w := <-worlds
+				for j := range queue {
+					if w == nil {
+						w = newFaulty(t)
+					}
+					if !t.Run(j.ref.story.name+" "+j.order.String(), func(t *testing.T) { w.killed(t, j) }) {
+						w = nil
+					}
+				}
+				if w != nil {
+					w.close(t)
+				}
+			})
+		}
+	})
+}
+
+// killed plays a job.
+func (w *world) killed(t *testing.T, j job) {
+	t.Helper()
+	role := strings.Fields(j.order.Position)[0]
+	before := w.pid(t, role)
+	w.arm(t, j.order)
+	w.play(t, j.ref.story, options{hold: hold}, &j.ref.end, nil)
+	if !w.fired(j.order.ID) {
+		t.Errorf("the position was not reached, nothing was killed")
+		return
+	}
+	if pid := w.pid(t, role); pid == before {
+		t.Errorf("the order was carried out, and pid %d lives on", pid)
+	}
+}
