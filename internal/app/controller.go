@@ -20,6 +20,7 @@ import (
 	"greengate/internal/runner"
 	"greengate/internal/runner/sandbox"
 	"greengate/internal/store"
+	"greengate/internal/supervise"
 	"greengate/internal/traffic/l7"
 	"greengate/internal/workload/process"
 )
@@ -68,6 +69,15 @@ func NewController(ctx context.Context, o ControllerOptions) (*Controller, error
 	return c, nil
 }
 
+// overUnix is a client whose connections lead to a unix socket; its path may be of any length.
+func overUnix(path string) *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		DialContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return supervise.DialUnix(ctx, path) },
+		MaxIdleConnsPerHost: 16,
+		IdleConnTimeout:     30 * time.Second,
+	}}
+}
+
 func openStore(ctx context.Context, o ControllerOptions) (*store.DB, error) {
 	give := time.Now().Add(openPatience)
 	for {
@@ -107,8 +117,8 @@ func (c *Controller) wire(ctx context.Context) error {
 		return fmt.Errorf("open resources: %w", err)
 	}
 	units := runner.NewClient(o.Paths.RunnerSocket())
-	functions := sandbox.NewClient(o.Paths.RunnerSocket())
-	c.router = l7.New(c.cloud, proxy.NewClient(o.Paths.ProxySocket()), o.Log)
+	functions := sandbox.NewHTTPClient(overUnix(o.Paths.RunnerSocket()), "http://runner")
+	c.router = l7.New(c.cloud, proxy.NewHTTPClient(overUnix(o.Paths.ProxySocket())), o.Log)
 	c.runtime = process.New(c.cloud, units, o.Log)
 	hooks := hook.New(hook.Config{
 		Runner: units, Functions: functions, EndpointURL: o.EndpointURL, Region: o.Region, AccountID: o.AccountID,

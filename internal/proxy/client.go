@@ -90,17 +90,22 @@ type Client struct {
 	http *http.Client
 }
 
-// NewClient returns a client for the unix socket at path. It connects on the first call.
+// NewClient returns a client for the unix socket at path, which must fit into a socket address (107 bytes). It
+// connects on the first call.
 func NewClient(path string) *Client {
 	dialer := &net.Dialer{}
-	return &Client{http: &http.Client{Transport: &http.Transport{
+	return NewHTTPClient(&http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, "unix", path)
 		},
 		MaxIdleConnsPerHost: 4,
 		IdleConnTimeout:     10 * time.Second,
-	}}}
+	}})
 }
+
+// NewHTTPClient returns a client whose connections c makes; whatever address they are asked for, they must lead to
+// the control socket.
+func NewHTTPClient(c *http.Client) *Client { return &Client{http: c} }
 
 // Close closes idle connections to the control socket. The client can still be used.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
