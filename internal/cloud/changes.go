@@ -11,8 +11,11 @@ import (
 // Apply creates a service or changes how it is wanted, with its listeners. Running task sets and
 // weights stay as they are: only a deployment moves them. It answers whether the service is new.
 func (c *Cloud) Apply(ctx context.Context, spec deploy.Service, now time.Time) (bool, error) {
-	c.mu.Lock()
+	err := c.begin(ctx)
 	defer c.mu.Unlock()
+	if err != nil {
+		return false, err
+	}
 	s, known := c.state.Services[spec.Name]
 	if !known {
 		s.Created = now
@@ -40,8 +43,11 @@ func (c *Cloud) Apply(ctx context.Context, spec deploy.Service, now time.Time) (
 
 // Started notes the deployment that was started last for a service.
 func (c *Cloud) Started(ctx context.Context, service, deployment string) error {
-	c.mu.Lock()
+	err := c.begin(ctx)
 	defer c.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	s, ok := c.state.Services[service]
 	if !ok {
 		return notFound("service", service)
@@ -54,8 +60,11 @@ func (c *Cloud) Started(ctx context.Context, service, deployment string) error {
 
 // Delete removes a service with its listeners; its task sets must be gone or released.
 func (c *Cloud) Delete(ctx context.Context, service string) error {
-	c.mu.Lock()
+	err := c.begin(ctx)
 	defer c.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	if _, ok := c.state.Services[service]; !ok {
 		return notFound("service", service)
 	}
@@ -79,20 +88,27 @@ func notFound(what, name string) error {
 }
 
 // Route gives the service's listeners absolute targets and answers the revision in which they have
-// them. Weights that somebody else set since the last route are a deploy.ErrConflict, unless forced.
+// them. Weights that somebody else set since the last route are a deploy.ErrConflict, unless forced. A
+// task set that does not exist gets no traffic: that would be answered with 503.
 func (c *Cloud) Route(ctx context.Context, r deploy.Route) (int64, error) {
-	c.mu.Lock()
+	err := c.begin(ctx)
 	defer c.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
 	production, ok := c.state.Listeners[Listener{Service: r.Service, Role: RoleProduction}.Name()]
 	if !ok {
 		return 0, notFound("service", r.Service)
+	}
+	if id, missing := c.missingLocked(r); missing {
+		return 0, notFound("task set", id)
 	}
 	if !r.Force && !slices.Equal(production.Weights, production.Shifted) {
 		return 0, deploy.ErrConflict
 	}
 	ch := &change{}
 	if !slices.Equal(production.Weights, r.Production) || !slices.Equal(production.Shifted, r.Production) || production.Ledger != r.Ledger {
-		production.Weights, production.Shifted, production.Ledger = r.Production, r.Production, r.Ledger
+		production.Weights, production.Shifted, production.Ledger = slices.Clone(r.Production), slices.Clone(r.Production), r.Ledger
 		ch.listener(production)
 	}
 	var test []deploy.RouteWeight
@@ -112,10 +128,44 @@ func (c *Cloud) Route(ctx context.Context, r deploy.Route) (int64, error) {
 	return c.state.Revision, nil
 }
 
+// missingLocked names a task set that is to get traffic and does not exist.
+func (c *Cloud) missingLocked(r deploy.Route) (string, bool) {
+	for _, w := range r.Production {
+		if w.Weight > 0 && !has(c.state.TaskSets, w.TaskSet) {
+			return w.TaskSet, true
+		}
+	}
+	return r.Test, r.Test != "" && !has(c.state.TaskSets, r.Test)
+}
+
+// Edit gives a listener weights as somebody other than a deployment wants them. A deployment in
+// progress sees them as a conflict.
+func (c *Cloud) Edit(ctx context.Context, listener string, weights []deploy.RouteWeight) error {
+	err := c.begin(ctx)
+	defer c.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	l, ok := c.state.Listeners[listener]
+	if !ok {
+		return notFound("listener", listener)
+	}
+	if slices.Equal(l.Weights, weights) {
+		return nil
+	}
+	l.Weights = slices.Clone(weights)
+	ch := &change{}
+	ch.listener(l)
+	return c.commitLocked(ctx, ch)
+}
+
 // Ensure makes a task set wanted with its desired count. A set that is released stays released.
 func (c *Cloud) Ensure(ctx context.Context, ts deploy.TaskSet, now time.Time) error {
-	c.mu.Lock()
+	err := c.begin(ctx)
 	defer c.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	t, ok := c.state.TaskSets[ts.ID]
 	if ok && t.Tasks == ts.Tasks {
 		return nil
@@ -131,13 +181,16 @@ func (c *Cloud) Ensure(ctx context.Context, ts deploy.TaskSet, now time.Time) er
 
 // SetTargets notes the addresses of a task set's tasks. An unknown set is no error: it has ended.
 func (c *Cloud) SetTargets(ctx context.Context, id string, targets []Target) error {
-	c.mu.Lock()
+	err := c.begin(ctx)
 	defer c.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	t, ok := c.state.TaskSets[id]
 	if !ok || slices.Equal(t.Targets, targets) {
 		return nil
 	}
-	t.Targets = targets
+	t.Targets = slices.Clone(targets)
 	ch := &change{}
 	ch.taskSet(t)
 	return c.commitLocked(ctx, ch)
@@ -146,8 +199,11 @@ func (c *Cloud) SetTargets(ctx context.Context, id string, targets []Target) err
 // Release says that a task set is to end once it serves nothing any more, at the latest at by. It
 // is idempotent; an earlier time wins.
 func (c *Cloud) Release(ctx context.Context, id string, by time.Time) error {
-	c.mu.Lock()
+	err := c.begin(ctx)
 	defer c.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	t, ok := c.state.TaskSets[id]
 	if !ok || (t.Released() && !by.Before(t.ReleaseBy)) {
 		return nil
@@ -161,8 +217,11 @@ func (c *Cloud) Release(ctx context.Context, id string, by time.Time) error {
 // Ended removes a task set that has no task left. It is idempotent. A set that still has weight is
 // taken out of its listeners, which then have fewer targets.
 func (c *Cloud) Ended(ctx context.Context, id string) error {
-	c.mu.Lock()
+	err := c.begin(ctx)
 	defer c.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	if !has(c.state.TaskSets, id) {
 		return nil
 	}
@@ -191,8 +250,11 @@ func without(weights []deploy.RouteWeight, id string) []deploy.RouteWeight {
 
 // Advance makes the revision at least n, for a data plane that has seen a later one.
 func (c *Cloud) Advance(ctx context.Context, n int64) error {
-	c.mu.Lock()
+	err := c.begin(ctx)
 	defer c.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	if c.state.Revision > n {
 		return nil
 	}

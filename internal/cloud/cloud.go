@@ -47,32 +47,65 @@ type Cloud struct {
 	mu       sync.Mutex
 	state    State
 	versions map[key]int64
+	torn     bool          // a write failed: what is stored is not known and is read again before the next one
 	changed  chan struct{} // closed and replaced by each change
 }
 
 // Open loads all resources.
 func Open(ctx context.Context, store Resources) (*Cloud, error) {
-	c := &Cloud{store: store, versions: map[key]int64{}, changed: make(chan struct{}), state: State{
+	c := &Cloud{store: store, changed: make(chan struct{})}
+	if err := c.loadLocked(ctx); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// loadLocked replaces what is in memory by what is stored; after an error nothing has changed.
+func (c *Cloud) loadLocked(ctx context.Context) error {
+	n := &Cloud{store: c.store, versions: map[key]int64{}, state: State{
+		Revision: c.state.Revision, // one that was announced is not given again
 		Services: map[string]Service{}, Listeners: map[string]Listener{}, TaskSets: map[string]TaskSet{},
 	}}
-	err := load(ctx, c, kindService, func(name string, s Service) { c.state.Services[name] = s })
+	err := load(ctx, n, kindService, func(name string, s Service) { n.state.Services[name] = s })
 	if err == nil {
-		err = load(ctx, c, kindListener, func(name string, l Listener) { c.state.Listeners[name] = l })
+		err = load(ctx, n, kindListener, func(name string, l Listener) { n.state.Listeners[name] = l })
 	}
 	if err == nil {
-		err = load(ctx, c, kindTaskSet, func(name string, t TaskSet) { c.state.TaskSets[name] = t })
+		err = load(ctx, n, kindTaskSet, func(name string, t TaskSet) { n.state.TaskSets[name] = t })
 	}
 	if err == nil {
-		err = load(ctx, c, kindMeta, func(name string, n int64) {
+		err = load(ctx, n, kindMeta, func(name string, r int64) {
 			if name == nameRevision {
-				c.state.Revision = n
+				n.state.Revision = max(r, n.state.Revision)
 			}
 		})
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return c, nil
+	c.state, c.versions = n.state, n.versions
+	return nil
+}
+
+// begin locks the resources for a change; the caller unlocks them, also after an error. After a write
+// that failed, which may have been stored all the same, they are read again.
+func (c *Cloud) begin(ctx context.Context) error {
+	c.mu.Lock()
+	if !c.torn {
+		return nil
+	}
+	if err := c.loadLocked(ctx); err != nil {
+		return fmt.Errorf("read resources again after a failed write: %w", err)
+	}
+	c.torn = false
+	c.announceLocked()
+	return nil
+}
+
+// announceLocked wakes whoever waits for a change.
+func (c *Cloud) announceLocked() {
+	close(c.changed)
+	c.changed = make(chan struct{})
 }
 
 func load[T any](ctx context.Context, c *Cloud, kind string, take func(name string, v T)) error {
@@ -170,6 +203,7 @@ func (c *Cloud) commitLocked(ctx context.Context, ch *change) error {
 	}
 	versions, err := c.store.Put(ctx, ch.writes)
 	if err != nil {
+		c.torn = true
 		return fmt.Errorf("store resources: %w", err)
 	}
 	for i, w := range ch.writes {
@@ -181,7 +215,6 @@ func (c *Cloud) commitLocked(ctx context.Context, ch *change) error {
 		}
 		ch.apply[i](&c.state)
 	}
-	close(c.changed)
-	c.changed = make(chan struct{})
+	c.announceLocked()
 	return nil
 }
