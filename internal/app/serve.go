@@ -68,7 +68,7 @@ func superviseConfig(o ServeOptions) supervise.Config {
 			Name: name, Path: o.Executable, Env: o.Env, WorkDir: "/",
 			Args: []string{
 				name, "--data", o.Settings.Data, "--region", o.Settings.Region, "--account-id", o.Settings.AccountID,
-				"--minute", o.Settings.Minute.String(), "--compat", o.Settings.Compat, "--listen", o.Settings.Listen,
+				"--minute", o.Settings.Minute.String(), "--listen", o.Settings.Listen,
 			},
 		}
 	}

@@ -18,7 +18,7 @@ folder and prints one line when it is ready. SIGTERM ends the control plane and 
 greengate down ends everything.
 
 Each flag has a variable: GREENGATE_DATA, GREENGATE_LISTEN, GREENGATE_REGION, GREENGATE_ACCOUNT_ID, GREENGATE_MINUTE,
-GREENGATE_EPHEMERAL, GREENGATE_COMPAT. The flag wins.`,
+GREENGATE_EPHEMERAL. The flag wins.`,
 		example: "  greengate serve\n  greengate serve --data /var/lib/greengate --listen 127.0.0.1:4566\n  greengate serve --ephemeral --minute 1s",
 		args:    cobra.NoArgs,
 		run: func(ctx context.Context, _ []string) error {
@@ -41,6 +41,5 @@ GREENGATE_EPHEMERAL, GREENGATE_COMPAT. The flag wins.`,
 	f.StringVar(&s.AccountID, "account-id", s.AccountID, "account of our resources, 12 digits")
 	f.DurationVar(&s.Minute, "minute", s.Minute, "how long a minute of the wire lasts, for trials")
 	f.BoolVar(&s.Ephemeral, "ephemeral", s.Ephemeral, "stop everything, tasks included, when serve ends")
-	f.StringVar(&s.Compat, "compat", s.Compat, "\"aws\" switches every difference from AWS to AWS's way")
 	return cmd
 }

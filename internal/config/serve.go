@@ -24,12 +24,10 @@ type Serve struct {
 	Minute time.Duration
 	// Ephemeral stops everything, tasks included, when serve ends.
 	Ephemeral bool
-	// Compat is empty, or "aws": every difference from AWS is switched to AWS's way.
-	Compat string
 }
 
 // ServeDefaults are the settings that the environment gives (GREENGATE_DATA, GREENGATE_LISTEN, GREENGATE_REGION,
-// GREENGATE_ACCOUNT_ID, GREENGATE_MINUTE, GREENGATE_EPHEMERAL, GREENGATE_COMPAT), and Greengate's own for the others.
+// GREENGATE_ACCOUNT_ID, GREENGATE_MINUTE, GREENGATE_EPHEMERAL), and Greengate's own for the others.
 // Flags go over them. The error names every variable with a bad value.
 func ServeDefaults(environ func(string) string) (Serve, error) {
 	s := Serve{
@@ -38,7 +36,6 @@ func ServeDefaults(environ func(string) string) (Serve, error) {
 		Region:    firstOf(environ("GREENGATE_REGION"), DefaultRegion),
 		AccountID: firstOf(environ("GREENGATE_ACCOUNT_ID"), "000000000000"),
 		Minute:    time.Minute,
-		Compat:    environ("GREENGATE_COMPAT"),
 	}
 	var errs []error
 	if v := environ("GREENGATE_MINUTE"); v != "" {
@@ -77,9 +74,6 @@ func (s Serve) Validate() (Serve, error) {
 	}
 	if s.Minute < time.Millisecond || s.Minute > time.Minute {
 		errs = append(errs, fmt.Errorf("minute: %s is not between 1ms and 1m", s.Minute))
-	}
-	if s.Compat != "" && s.Compat != "aws" {
-		errs = append(errs, fmt.Errorf("compat: %q is unknown; the one there is, is \"aws\"", s.Compat))
 	}
 	return s, errors.Join(errs...)
 }
