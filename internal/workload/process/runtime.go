@@ -10,6 +10,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"greengate/internal/cloud"
@@ -37,15 +38,49 @@ type Runtime struct {
 	sets   Sets
 	runner *runner.Client
 	log    *slog.Logger
+
+	mu   sync.Mutex
+	busy map[string]chan struct{} // task sets that are being started or stopped; closed when that is done
 }
 
 // New returns a runtime that speaks to the runner role through client.
 func New(sets Sets, client *runner.Client, log *slog.Logger) *Runtime {
-	return &Runtime{sets: sets, runner: client, log: log}
+	return &Runtime{sets: sets, runner: client, log: log, busy: map[string]chan struct{}{}}
+}
+
+// alone runs do while nobody else starts or stops tasks of the set.
+func (r *Runtime) alone(ctx context.Context, id string, do func() error) error {
+	for {
+		r.mu.Lock()
+		other, taken := r.busy[id]
+		mine := make(chan struct{})
+		if !taken {
+			r.busy[id] = mine
+		}
+		r.mu.Unlock()
+		if !taken {
+			defer func() {
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				delete(r.busy, id)
+				close(mine)
+			}()
+			return do()
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-other:
+		}
+	}
 }
 
 // Ensure implements engine.Runtime: the wish is durable before a task starts.
 func (r *Runtime) Ensure(ctx context.Context, ts deploy.TaskSet) error {
+	return r.alone(ctx, ts.ID, func() error { return r.ensure(ctx, ts) })
+}
+
+func (r *Runtime) ensure(ctx context.Context, ts deploy.TaskSet) error {
 	if err := r.sets.Ensure(ctx, ts, time.Now()); err != nil {
 		return fmt.Errorf("ensure task set %s: %w", ts.ID, err)
 	}
@@ -201,6 +236,10 @@ func (r *Runtime) Refresh(ctx context.Context, id string) ([]runner.Status, erro
 
 // Stop implements engine.Runtime.
 func (r *Runtime) Stop(ctx context.Context, id string) error {
+	return r.alone(ctx, id, func() error { return r.stop(ctx, id) })
+}
+
+func (r *Runtime) stop(ctx context.Context, id string) error {
 	for {
 		units, err := r.runner.List(ctx, id)
 		if err != nil {
@@ -253,11 +292,7 @@ func (r *Runtime) Release(ctx context.Context, id string, by time.Time) error {
 // Run follows the runner until ctx ends: wanted tasks are started again after a loss of the host, and
 // targets follow the health of their tasks.
 func (r *Runtime) Run(ctx context.Context) error {
-	for _, ts := range r.sets.State().TaskSets {
-		if err := r.Ensure(ctx, ts.TaskSet); err != nil && ctx.Err() == nil {
-			r.log.ErrorContext(ctx, "ensure task set", "task_set", ts.ID, "err", err)
-		}
-	}
+	r.resume(ctx)
 	var since uint64
 	for ctx.Err() == nil {
 		changed, next, err := r.runner.Watch(ctx, since)
@@ -275,6 +310,24 @@ func (r *Runtime) Run(ctx context.Context) error {
 		r.follow(ctx, changed)
 	}
 	return nil
+}
+
+// resume makes every wanted set run. A set that was released is not wanted: its tasks may have been
+// stopped and forgotten already, and started again they would be nobody's. Meanwhile the engine goes on,
+// so what is wanted is asked for each set when its turn has come.
+func (r *Runtime) resume(ctx context.Context) {
+	for id := range r.sets.State().TaskSets {
+		err := r.alone(ctx, id, func() error {
+			ts, ok := r.sets.State().TaskSets[id]
+			if !ok || ts.Released() {
+				return nil
+			}
+			return r.ensure(ctx, ts.TaskSet)
+		})
+		if err != nil && ctx.Err() == nil {
+			r.log.ErrorContext(ctx, "ensure task set", "task_set", id, "err", err)
+		}
+	}
 }
 
 func (r *Runtime) follow(ctx context.Context, changed []runner.Status) {
