@@ -36,6 +36,9 @@ type Router struct {
 
 	mu    sync.Mutex
 	acked int64 // newest revision that the data plane confirmed to this process
+	// unopened are the listeners that were left out of that table, by name: their address cannot be
+	// listened on, and that must not keep others from being served.
+	unopened map[string]*proxy.ListenError
 }
 
 // New returns a router that speaks to the data plane through client.
@@ -49,28 +52,71 @@ func (r *Router) Shift(ctx context.Context, route deploy.Route) error {
 	if err != nil {
 		return fmt.Errorf("route service %s: %w", route.Service, err)
 	}
-	return r.Sync(ctx, revision)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	tried, err := r.syncLocked(ctx, revision)
+	if err == nil && !tried && r.unopenedLocked(route.Service) != nil {
+		// The address may be free by now. The table that leaves it out has this version, so it takes another.
+		if err = r.resources.Advance(ctx, r.acked); err == nil {
+			err = r.applyLocked(ctx)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if listen := r.unopenedLocked(route.Service); listen != nil {
+		return fmt.Errorf("route service %s: %w", route.Service, listen)
+	}
+	return nil
 }
 
-// Sync returns once the data plane has confirmed a table of at least this revision.
+// unopenedLocked is why a listener of the service is not served, or nil.
+func (r *Router) unopenedLocked(service string) *proxy.ListenError {
+	for _, role := range []cloud.Role{cloud.RoleProduction, cloud.RoleTest} {
+		if err := r.unopened[cloud.Listener{Service: service, Role: role}.Name()]; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Sync returns once the data plane has confirmed a table of at least this revision. A
+// *proxy.ListenError says that the table is in force without a listener that cannot be opened.
 func (r *Router) Sync(ctx context.Context, revision int64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.acked >= revision && r.acked > 0 {
-		return nil
+	if _, err := r.syncLocked(ctx, revision); err != nil {
+		return err
 	}
-	return r.applyLocked(ctx)
+	for _, name := range slices.Sorted(maps.Keys(r.unopened)) {
+		return fmt.Errorf("apply table %d: %w", r.acked, r.unopened[name])
+	}
+	return nil
 }
 
+// syncLocked reports whether a table had to be applied.
+func (r *Router) syncLocked(ctx context.Context, revision int64) (bool, error) {
+	if r.acked >= revision && r.acked > 0 {
+		return false, nil
+	}
+	return true, r.applyLocked(ctx)
+}
+
+// applyLocked gives the data plane the newest table, without the listeners that cannot be opened.
 func (r *Router) applyLocked(ctx context.Context) error {
+	unopened := map[string]*proxy.ListenError{}
 	for {
 		table := Table(r.resources.State())
+		table.Listeners = slices.DeleteFunc(table.Listeners, func(l proxy.Listener) bool { return unopened[l.Name] != nil })
 		ack, err := r.proxy.Apply(ctx, table)
 		var stale *proxy.StaleError
+		var listen *proxy.ListenError
 		switch {
 		case err == nil:
-			r.acked = ack.Version
+			r.acked, r.unopened = ack.Version, unopened
 			return nil
+		case errors.As(err, &listen) && unopened[listen.Listener] == nil:
+			unopened[listen.Listener] = listen
 		case errors.As(err, &stale):
 			// The data plane has seen a later revision than the store holds (a restored backup, say).
 			if err := r.resources.Advance(ctx, stale.Current); err != nil {
@@ -82,6 +128,19 @@ func (r *Router) applyLocked(ctx context.Context) error {
 	}
 }
 
+// lookPause is how often Run looks whether the data plane still has its table.
+const lookPause = time.Second
+
+// look forgets what was confirmed where the data plane has an older table, or none: it lost its folder.
+func (r *Router) look(ctx context.Context) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if t, err := r.proxy.Table(ctx); err == nil && t.Version < r.acked {
+		r.log.WarnContext(ctx, "data plane lost its table", "has", t.Version, "confirmed", r.acked)
+		r.acked = 0
+	}
+}
+
 // Run keeps the data plane's table at the newest revision until ctx ends: targets that appear or
 // go down between deployments, and a data plane that lost its table.
 func (r *Router) Run(ctx context.Context) error {
@@ -89,12 +148,15 @@ func (r *Router) Run(ctx context.Context) error {
 	for {
 		changed := r.resources.Changed()
 		err := r.Sync(ctx, r.resources.State().Revision)
-		if err == nil {
+		var listen *proxy.ListenError
+		if err == nil || errors.As(err, &listen) { // what is left out is told to whoever wants it
 			pause = 50 * time.Millisecond
 			select {
 			case <-ctx.Done():
 				return nil
 			case <-changed:
+			case <-time.After(lookPause):
+				r.look(ctx)
 			}
 			continue
 		}
