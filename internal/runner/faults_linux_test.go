@@ -28,7 +28,7 @@ func TestJournal_cannotBeWritten(t *testing.T) {
 	if _, err := s.Get(t.Context(), "new"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("unit that was not recorded: %v", err)
 	}
-	if pids := unitProcesses(t, "new"); len(pids) != 0 {
+	if pids := unitProcesses(t, s.installation, "new"); len(pids) != 0 {
 		t.Errorf("started without a record: %v", pids)
 	}
 	if err := s.Stop(t.Context(), "runs"); err == nil {

@@ -57,6 +57,8 @@ type record struct {
 
 	StartedAt time.Time `json:"started_at,omitzero"`
 	EndedAt   time.Time `json:"ended_at,omitzero"`
+	// LastEnd outlives Reason, which is of the present process.
+	LastEnd string `json:"last_end,omitempty"`
 
 	Enforced    []string `json:"enforced,omitempty"`
 	NotEnforced []string `json:"not_enforced,omitempty"`

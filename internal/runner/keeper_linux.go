@@ -63,6 +63,17 @@ func (u *unit) reopen(r *record) (p *process, child bool) {
 		}
 		return nil, false
 	}
+	// A launcher is not the program yet: it becomes it, or ends since its runner is dead. Its exit status must not be
+	// taken for the program's.
+	for deadline := time.Now().Add(launchTimeout); isLauncher(p.pid, u.s.cfg.Launcher); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			_ = p.signalGroup(unix.SIGKILL)
+		}
+	}
+	if !p.alive() && !child {
+		p.close()
+		return nil, false
+	}
 	return p, child
 }
 
@@ -302,12 +313,16 @@ func (u *unit) settle(p *process) {
 		failures = r.Failures
 	}
 	reason := u.describe(&r, exit, now, last)
+	lastEnd := r.LastEnd
+	if r.Ending == "" {
+		lastEnd = reason
+	}
 	if r.Spec.Mode == ModeService && r.Ending == "" {
 		reason += "; started again in " + u.backoff(failures).String()
 	}
 	u.note(func(r *record) {
 		r.PID, r.Exit, r.EndedAt, r.Health = 0, &exit, now, ""
-		r.Failures, r.Reason = failures, reason
+		r.Failures, r.Reason, r.LastEnd = failures, reason, lastEnd
 		r.State = StateBackoff
 		if r.Spec.Mode == ModeOnce || r.Wish == wishStop {
 			r.State = StateStopping

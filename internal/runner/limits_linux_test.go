@@ -50,7 +50,7 @@ func TestLimits_pids(t *testing.T) {
 	if err != nil || st.Exit.Success() || !strings.Contains(st.Reason, "fork") {
 		t.Errorf("over its limit: %+v %+v %v", st, st.Exit, err)
 	}
-	if left := unitProcesses(t, "forks"); len(left) != 0 {
+	if left := unitProcesses(t, s.installation, "forks"); len(left) != 0 {
 		t.Errorf("left behind: %v", left)
 	}
 }

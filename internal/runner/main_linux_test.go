@@ -293,8 +293,8 @@ func awaitTrue(t *testing.T, what string, ok func() bool) {
 	t.Fatalf("not seen in time: %s", what)
 }
 
-// unitProcesses counts living processes that carry the unit's mark, from /proc.
-func unitProcesses(t *testing.T, id string) []int {
+// unitProcesses lists living processes that carry the marks, from /proc; any installation where it is "".
+func unitProcesses(t *testing.T, installation, id string) []int {
 	t.Helper()
 	all, err := processes()
 	if err != nil {
@@ -303,14 +303,15 @@ func unitProcesses(t *testing.T, id string) []int {
 	var pids []int
 	for _, ps := range all {
 		env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", ps.pid))
-		if err == nil && !ps.dead() && strings.Contains("\x00"+string(env), "\x00"+markUnit+"="+id+"\x00") {
+		if err == nil && !ps.dead() && strings.Contains("\x00"+string(env), "\x00"+markUnit+"="+id+"\x00") &&
+			strings.Contains(string(env), markInstallation+"="+installation) {
 			pids = append(pids, ps.pid)
 		}
 	}
 	return pids
 }
 
-// logText is the text of a unit's log without time, stream and tag, parts joined.
+// logText is what a unit has printed on stdout, from its log.
 func logText(t *testing.T, path string) string {
 	t.Helper()
 	files, err := logFiles(path)
@@ -330,6 +331,9 @@ func logText(t *testing.T, path string) string {
 			}
 			if _, err := time.Parse(time.RFC3339Nano, f[0]); err != nil {
 				t.Fatalf("bad time in log line %.100q", line)
+			}
+			if f[1] != "stdout" {
+				continue
 			}
 			text := strings.TrimSuffix(f[3], "\n")
 			b.WriteString(text)

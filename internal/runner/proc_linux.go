@@ -103,6 +103,12 @@ func marked(pid int, installation, id string) bool {
 	return unit && inst
 }
 
+// isLauncher reports whether the living process is still the launcher that was started with these arguments.
+func isLauncher(pid int, launcher []string) bool {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline") //nolint:gosec // a number
+	return err == nil && string(data) == strings.Join(launcher, "\x00")+"\x00"
+}
+
 // programName is a short name of a process for people: its first two arguments.
 func programName(pid int) string {
 	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")

@@ -49,7 +49,7 @@ func TestServer_serviceBecomesHealthyAndStops(t *testing.T) {
 	if err != nil || end.State != StateStopped || end.Exit == nil || end.Exit.Signal != "SIGTERM" || end.PID != 0 {
 		t.Errorf("after stop: %+v %v", end, err)
 	}
-	if left := unitProcesses(t, "set/1"); len(left) != 0 {
+	if left := unitProcesses(t, s.installation, "set/1"); len(left) != 0 {
 		t.Errorf("processes left: %v", left)
 	}
 	if err := s.Forget(t.Context(), "set/1"); err != nil {

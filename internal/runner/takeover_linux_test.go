@@ -144,7 +144,7 @@ func takeoverAt(t *testing.T, cgroup string, mode Mode, point string) {
 		checkContinued(t, second, spec, point, marks)
 	}
 	second.end(t)
-	awaitTrue(t, "no process left", func() bool { return len(unitProcesses(t, id)) == 0 })
+	awaitTrue(t, "no process left", func() bool { return len(unitProcesses(t, "", id)) == 0 })
 	if n := len(ranBy(marks)); mode == ModeOnce && n > 1 {
 		t.Errorf("a once unit ran %d times", n)
 	}
@@ -181,12 +181,12 @@ func checkContinued(t *testing.T, r *remote, spec Spec, point, marks string) {
 		if point == "ensure.recorded" || point == "start.forked" {
 			t.Errorf("nothing had run at %s, it could have been started: %+v", point, st)
 		}
-		if left := unitProcesses(t, spec.ID); len(left) > 0 {
+		if left := unitProcesses(t, "", spec.ID); len(left) > 0 {
 			t.Errorf("ended with processes left: %v", left)
 		}
 		return
 	}
-	if pids := unitProcesses(t, spec.ID); !slices.Equal(pids, []int{st.PID}) {
+	if pids := unitProcesses(t, "", spec.ID); !slices.Equal(pids, []int{st.PID}) {
 		t.Errorf("processes of the unit %v, want only %d", pids, st.PID)
 	}
 	ran := ranBy(marks)
@@ -236,6 +236,10 @@ func TestTakeover_adoptsAndWatches(t *testing.T) {
 	r.kill()
 	for _, pid := range []int{gone.PID, lost.PID} {
 		killProcess(t, pid)
+		awaitTrue(t, "process is dead", func() bool {
+			ps, err := readStat(pid)
+			return err != nil || ps.dead()
+		})
 	}
 	r = startRemote(t, dir, "", "")
 	if !r.up(t) {
@@ -375,7 +379,7 @@ func TestTakeover_subreaperLeavesNoZombie(t *testing.T) {
 		if end, err := r.Wait(t.Context(), st.ID); err != nil || end.Exit == nil || end.Exit.Code != 0 {
 			t.Errorf("once unit that leaves a daemon: %+v %v", end, err)
 		}
-		if left := unitProcesses(t, st.ID); len(left) > 0 {
+		if left := unitProcesses(t, "", st.ID); len(left) > 0 {
 			t.Errorf("left behind: %v", left)
 		}
 	}

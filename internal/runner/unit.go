@@ -156,6 +156,8 @@ type Status struct {
 	Exit *Exit `json:"exit,omitempty"`
 	// Reason is for people: why it is in backoff, failed, stopped, or what is odd about it.
 	Reason string `json:"reason,omitempty"`
+	// LastEnd says how a process of a service ended that was not told to, also after it was started again.
+	LastEnd string `json:"last_end,omitempty"`
 	// Enforced and NotEnforced name the limits asked for ("cpu", "memory", "pids") and how, or why not.
 	Enforced    []string `json:"enforced,omitempty"`
 	NotEnforced []string `json:"not_enforced,omitempty"`

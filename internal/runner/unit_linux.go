@@ -88,16 +88,17 @@ func (u *unit) nudge() {
 func (u *unit) setHealth(health, reason string) {
 	u.mu.Lock()
 	same := u.health == health && u.healthReason == reason
-	u.health, u.healthReason = health, reason
 	saved := u.rec.Health
 	u.mu.Unlock()
 	if same {
 		return
 	}
 	if health != saved && (health == HealthHealthy || health == HealthUnhealthy) {
-		u.note(func(r *record) { r.Health = health })
-		return
+		u.note(func(r *record) { r.Health = health }) // before anybody acts on it
 	}
+	u.mu.Lock()
+	u.health, u.healthReason = health, reason
+	u.mu.Unlock()
 	u.s.touch(u)
 }
 
@@ -172,7 +173,7 @@ func (u *unit) status() Status {
 		Enforced: r.Enforced, NotEnforced: r.NotEnforced, Adopted: u.adopted && r.PID != 0, LogFile: r.Spec.LogFile,
 	}
 	if r.Spec.Mode == ModeService {
-		st.Restarts = max(r.Starts-1, 0)
+		st.Restarts, st.LastEnd = max(r.Starts-1, 0), r.LastEnd
 	}
 	if u.out != nil {
 		st.LogLost, _ = u.out.log.state()
