@@ -140,11 +140,31 @@ func (l *logs) unit(ctx context.Context, id string, in deploy.LogsInput) (deploy
 	whole := bytes.LastIndexByte(data, '\n') + 1
 	out.Next = start + int64(whole)
 	out.Ended = out.Ended && out.Next >= info.Size()
-	out.Lines = splitLines(string(data[:whole]))
+	out.Lines = written(splitLines(string(data[:whole])))
 	if in.After == 0 && in.Tail > 0 && len(out.Lines) > in.Tail {
 		out.Lines = out.Lines[len(out.Lines)-in.Tail:]
 	}
 	return out, nil
+}
+
+// written is what the program wrote: without the runner's time, stream and tag before each line, and with
+// a long line, which the log holds in parts, in one piece.
+func written(lines []string) []string {
+	texts, part := []string{}, ""
+	for _, line := range lines {
+		fields := strings.SplitN(line, " ", 4) // time, stream, tag, text
+		if len(fields) < 4 {
+			fields = []string{"", "", "F", line}
+		}
+		part += fields[3]
+		if fields[2] == "F" {
+			texts, part = append(texts, part), ""
+		}
+	}
+	if part != "" {
+		texts = append(texts, part)
+	}
+	return texts
 }
 
 func splitLines(s string) []string {
@@ -207,7 +227,29 @@ func (l *logs) lastWords(ctx context.Context, d deploy.Deployment) string {
 	if err != nil || res.LogStream == "" {
 		return ""
 	}
-	return hook.Mask(strings.Join(l.linesOf(ctx, name, res.LogStream, request), "\n"), runningCall(d))
+	return hook.Mask(strings.Join(l.settled(ctx, name, res.LogStream, request), "\n"), runningCall(d))
+}
+
+// settled are the last lines of an invocation once nothing more comes: what a handler printed just before
+// its callback may arrive after it.
+func (l *logs) settled(ctx context.Context, function, stream, request string) []string {
+	const pause = 20 * time.Millisecond
+	var before []string
+	for {
+		now := l.linesOf(ctx, function, stream, request)
+		if ctx.Err() != nil {
+			return before
+		}
+		if len(now) > 0 && slices.Equal(now, before) {
+			return now
+		}
+		before = now
+		select {
+		case <-ctx.Done():
+			return before
+		case <-time.After(pause):
+		}
+	}
 }
 
 // runningCall is the hook call that runs now.
