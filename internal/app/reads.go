@@ -84,6 +84,9 @@ func (s *services) setView(ctx context.Context, state cloud.State, ts cloud.Task
 			Reason: strings.TrimPrefix(u.Reason+"; "+u.HealthReason, "; "),
 		}
 		task.Reason = strings.TrimSuffix(task.Reason, "; ")
+		if task.Reason == "" && u.LastEnd != "" {
+			task.Reason = "started again: " + u.LastEnd
+		}
 		if u.Port != 0 {
 			task.Address = net.JoinHostPort(u.Address, fmt.Sprint(u.Port))
 		}
