@@ -27,12 +27,12 @@
 //
 //	http METHOD URL STATUS RE  one request; the last two may be left out
 //	api KEYS ACTION BODY       one signed or unsigned request to the API: prints status and body
-//	websocket NAME URL         open; ws-say NAME TEXT RE sends and expects; ws-close NAME
+//	websocket NAME URL         open; ws-say NAME TEXT RE sends and expects; ws-close, ws-await-end
 //	load URL                   begin continuous load on a URL: GET and POST, with and without keep-alive
 //	load-mark                  count anew
 //	load-await N               until N more requests were answered
 //	load-share VERSION LO HI   the share of the requests since the mark that VERSION answered, in percent
-//	load-end                   stop it; fails when a request failed or none was sent
+//	load-end N                 stop it; fails when more than N (0) requests failed
 //
 //	disturb                    stop it; fails when no request failed, or all of them
 //

@@ -75,7 +75,7 @@ func commands() map[string]command {
 			}
 			s.write(args[0], old+args[1]+"\n")
 		},
-		"add":        func(s *story, _ bool, args []string) { s.write(args[0], s.read(args[0])+s.read(args[1])) },
+		"add": func(s *story, _ bool, args []string) { s.write(args[0], s.read(args[0])+s.read(args[1])) },
 		"await-file": func(s *story, _ bool, args []string) {
 			s.until("file "+args[1]+" matches "+args[0], func() bool {
 				content, err := os.ReadFile(s.path(args[1]))
@@ -93,19 +93,20 @@ func commands() map[string]command {
 		"jsonlines": (*story).jsonLines,
 		"field":     (*story).field,
 
-		"http":       (*story).http,
-		"api":        (*story).api,
-		"websocket":  (*story).websocket,
-		"ws-say":     (*story).say,
-		"ws-close":   (*story).closeSocket,
-		"load":       (*story).startLoad,
-		"load-mark":  func(s *story, _ bool, _ []string) { s.load.mark() },
-		"load-await": func(s *story, _ bool, args []string) { s.load.await(s, s.number(args[0])) },
-		"load-share": (*story).share,
-		"load-end":   func(s *story, _ bool, _ []string) { s.endLoad() },
-		"tmpfs":      (*story).tmpfs,
-		"fill":       (*story).fill,
-		"disturb":    (*story).disturb,
+		"http":         (*story).http,
+		"api":          (*story).api,
+		"websocket":    (*story).websocket,
+		"ws-say":       (*story).say,
+		"ws-await-end": (*story).awaitEnd,
+		"ws-close":     (*story).closeSocket,
+		"load":         (*story).startLoad,
+		"load-mark":    func(s *story, _ bool, _ []string) { s.load.mark() },
+		"load-await":   func(s *story, _ bool, args []string) { s.load.await(s, s.number(args[0])) },
+		"load-share":   (*story).share,
+		"load-end":     (*story).endLoad,
+		"tmpfs":        (*story).tmpfs,
+		"fill":         (*story).fill,
+		"disturb":      (*story).disturb,
 	}
 }
 

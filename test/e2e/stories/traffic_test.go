@@ -2,6 +2,7 @@ package stories
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -151,14 +152,31 @@ func (l *load) stop() {
 	l.wg.Wait()
 }
 
-func (s *story) endLoad() {
+// endLoad stops the load. An argument is how many requests may have failed.
+func (s *story) endLoad(_ bool, args []string) {
 	s.Helper()
+	most := 0
+	if len(args) > 0 {
+		most = s.number(args[0])
+	}
 	l := s.load
 	l.stop()
 	s.load = nil
 	s.Logf("load: %d requests, %d failed, %v", l.total, l.failed, l.since)
-	if l.failed > 0 {
+	if l.failed > most {
 		s.Errorf("%d of %d requests failed: %s", l.failed, l.total, strings.Join(l.failures, "; "))
+	}
+}
+
+// awaitEnd reads until the connection has ended.
+func (s *story) awaitEnd(_ bool, args []string) {
+	s.Helper()
+	c := s.sockets[args[0]].conn
+	s.must(c.SetDeadline(time.Now().Add(patience)))
+	var text string
+	var timeout net.Error
+	if err := websocket.Message.Receive(c, &text); err == nil || errors.As(err, &timeout) && timeout.Timeout() {
+		s.Errorf("the connection goes on: %q, %v", text, err)
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -36,6 +37,8 @@ func run(args []string) error {
 		return get(args[1], args[2])
 	case args[0] == "flood" && len(args) == 2:
 		return flood(args[1])
+	case args[0] == "lambda" && len(args) == 1:
+		return lambda()
 	case args[0] == "linger" && len(args) == 2:
 		return linger(args[1])
 	}
@@ -81,6 +84,37 @@ func linger(seconds string) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
 	return cmd.Start()
+}
+
+// lambda is a bootstrap of the provided runtimes: it asks for events, tests what TEST_URL names and reports.
+func lambda() error {
+	api := "http://" + os.Getenv("AWS_LAMBDA_RUNTIME_API") + "/2018-06-01/runtime/invocation/"
+	for {
+		res, err := http.Get(api + "next") //nolint:gosec,noctx // it waits for the next event
+		if err != nil {
+			return err
+		}
+		var event struct{ DeploymentId, LifecycleEventHookExecutionId string } //nolint:revive // CodeDeploy's own names
+		err = json.NewDecoder(res.Body).Decode(&event)
+		if err := errors.Join(err, res.Body.Close()); err != nil {
+			return err
+		}
+		status := "Succeeded"
+		if err := get(os.Getenv("TEST_URL"), "^v2"); err != nil {
+			fmt.Println(err) //nolint:forbidigo // the log of a function
+			status = "Failed"
+		}
+		report := exec.Command("greengate", "hook", "report", "--deployment", event.DeploymentId, //nolint:gosec,noctx // as a script would
+			"--execution", event.LifecycleEventHookExecutionId, "--status", status)
+		if out, err := report.CombinedOutput(); err != nil {
+			return fmt.Errorf("report: %w: %s", err, out)
+		}
+		done, err := http.Post(api+res.Header.Get("Lambda-Runtime-Aws-Request-Id")+"/response", "application/json", strings.NewReader("{}")) //nolint:gosec,noctx // to the runtime
+		if err != nil {
+			return err
+		}
+		_ = done.Body.Close()
+	}
 }
 
 func serve() error {
@@ -129,7 +163,9 @@ func routes() http.Handler {
 		}
 	})
 	mux.HandleFunc("/host", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, os.Getenv("HOST")) })
-	mux.HandleFunc("/env", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Join(os.Environ(), "\n")) })
+	mux.HandleFunc("/env", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, strings.Join(os.Environ(), "\n"))
+	})
 	mux.HandleFunc("/exit", func(http.ResponseWriter, *http.Request) { os.Exit(3) })
 	mux.HandleFunc("/eat", func(http.ResponseWriter, *http.Request) { eat() })
 	mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
