@@ -32,6 +32,9 @@ func RunServe(ctx context.Context, o ServeOptions) error {
 	if err := os.MkdirAll(o.Settings.Data, 0o700); err != nil {
 		return fmt.Errorf("make data folder: %w", err)
 	}
+	if err := adoptOrphans(); err != nil {
+		return err
+	}
 	s, err := supervise.New(superviseConfig(o)) //nolint:contextcheck // it takes over roles that outlive ctx
 	if err != nil {
 		return err
