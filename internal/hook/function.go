@@ -81,6 +81,12 @@ func (h *Hooks) functionEnv(call deploy.HookCall) map[string]string {
 // may report later (an approval, say), so that one waits for the callback, as AWS does.
 func (h *Hooks) awaitFunction(ctx context.Context, id string, call deploy.HookCall) (deploy.Verdict, error) {
 	res, err := h.cfg.Functions.Await(ctx, InvocationID(id))
+	if errors.Is(err, sandbox.ErrNotFound) {
+		return deploy.Verdict{
+			Status: deploy.VerdictError, Reason: deploy.ReasonInconclusive,
+			Message: "the runner does not know the invocation; it is not known whether the function ran",
+		}, nil
+	}
 	if err != nil {
 		return deploy.Verdict{}, fmt.Errorf("await function %s: %w", call.Hook.Function.Name, err)
 	}
@@ -90,6 +96,14 @@ func (h *Hooks) awaitFunction(ctx context.Context, id string, call deploy.HookCa
 	case res.State == sandbox.StateUnknown:
 		v.Status, v.Reason = deploy.VerdictError, deploy.ReasonInconclusive
 		v.Message = fmt.Sprintf("it is not known whether function %s ran to its end", name)
+		return v, nil
+	case res.TimedOut && !res.Ended.Before(call.Until): // the event's limit, not the function's own
+		v.Status, v.Reason = deploy.VerdictError, deploy.ReasonHookTimeout
+		v.Message = fmt.Sprintf("function %s did not report within the time limit", name)
+		return v, nil
+	case res.State == sandbox.StateFailed && res.ErrorType == sandbox.ErrorTypeCancelled:
+		v.Status, v.Reason = deploy.VerdictError, deploy.ReasonInconclusive
+		v.Message = fmt.Sprintf("function %s was cancelled before it ended", name)
 		return v, nil
 	case res.State == sandbox.StateFailed && neverRan(res):
 		v.Status, v.Reason = deploy.VerdictError, deploy.ReasonInconclusive
@@ -106,5 +120,17 @@ func (h *Hooks) awaitFunction(ctx context.Context, id string, call deploy.HookCa
 
 // neverRan reports whether the handler's code had no part in the failure.
 func neverRan(res sandbox.Result) bool {
-	return res.ErrorType == sandbox.ErrorTypeStart || res.ErrorType == sandbox.ErrorTypeCancelled
+	return res.ErrorType == sandbox.ErrorTypeStart
+}
+
+// cancelFunction returns when the invocation has ended, so that the next attempt runs alone.
+func (h *Hooks) cancelFunction(ctx context.Context, id, name string) error {
+	err := h.cfg.Functions.Cancel(ctx, InvocationID(id))
+	if err == nil {
+		_, err = h.cfg.Functions.Await(ctx, InvocationID(id))
+	}
+	if err != nil && !errors.Is(err, sandbox.ErrNotFound) {
+		return fmt.Errorf("cancel function %s: %w", name, err)
+	}
+	return nil
 }

@@ -8,7 +8,6 @@ package hook
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"net/netip"
 	"path/filepath"
@@ -84,10 +83,7 @@ func (h *Hooks) await(ctx context.Context, id string, call deploy.HookCall) (dep
 // Cancel implements engine.Hooks.
 func (h *Hooks) Cancel(ctx context.Context, id string, call deploy.HookCall) error {
 	if call.Hook.Kind == deploy.HookFunction {
-		if err := h.cfg.Functions.Cancel(ctx, InvocationID(id)); err != nil {
-			return fmt.Errorf("cancel function %s: %w", call.Hook.Function.Name, err)
-		}
-		return nil
+		return h.cancelFunction(ctx, id, call.Hook.Function.Name)
 	}
 	return h.cancelUnit(ctx, id)
 }

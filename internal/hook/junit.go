@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,9 +17,58 @@ const (
 	// maxResults bounds the file at $GREENGATE_RESULTS in bytes, maxChecks what a verdict holds of it.
 	maxResults = 16 << 20
 	maxChecks  = 1000
-	// maxText bounds each text of a check.
-	maxText = 4 << 10
+	// maxText bounds each text of a check, maxTexts all of them: a verdict is stored with every later step
+	// of its deployment.
+	maxText  = 4 << 10
+	maxTexts = 256 << 10
 )
+
+// Report is what a JUnit XML report says.
+type Report struct {
+	// Checks are at most 1,000, failed ones before others.
+	Checks []deploy.Check
+	// Passed, Bad and Skipped count all cases.
+	Passed, Bad, Skipped int
+}
+
+// Total is the number of cases.
+func (r Report) Total() int { return r.Passed + r.Bad + r.Skipped }
+
+// add counts a case and keeps it while there is room, a bad one also in the place of another.
+func (r *Report) add(c deploy.Check) {
+	switch c.Status {
+	case deploy.VerdictPass:
+		r.Passed++
+	case deploy.CheckSkipped:
+		r.Skipped++
+	case deploy.VerdictFail, deploy.VerdictError:
+		r.Bad++
+	}
+	if len(r.Checks) < maxChecks {
+		r.Checks = append(r.Checks, c)
+		return
+	}
+	if c.Status == deploy.VerdictPass || c.Status == deploy.CheckSkipped || r.Bad > maxChecks {
+		return
+	}
+	for i := len(r.Checks) - 1; i >= 0; i-- {
+		if s := r.Checks[i].Status; s == deploy.VerdictPass || s == deploy.CheckSkipped {
+			r.Checks = append(slices.Delete(r.Checks, i, i+1), c)
+			return
+		}
+	}
+}
+
+// shorten takes texts away beyond what a verdict may hold, from the end.
+func (r *Report) shorten() {
+	left := maxTexts
+	for i := range r.Checks {
+		c := &r.Checks[i]
+		if left -= len(c.Message); left < 0 {
+			c.Message = ""
+		}
+	}
+}
 
 type junitCase struct {
 	Name      string        `xml:"name,attr"`
@@ -35,18 +85,17 @@ type junitProblem struct {
 }
 
 // ParseJUnit reads the test cases of a JUnit XML report, wherever in it they stand. A report
-// without any case is an error: nothing was tested. At most 1,000 cases are kept; failed ones always.
-func ParseJUnit(r io.Reader) ([]deploy.Check, error) {
+// without any case is an error: nothing was tested.
+func ParseJUnit(r io.Reader) (Report, error) {
 	d := xml.NewDecoder(r)
-	var checks []deploy.Check
-	total := 0
+	var report Report
 	for {
 		tok, err := d.Token()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			return nil, fmt.Errorf("parse JUnit XML: %w", err)
+			return Report{}, fmt.Errorf("parse JUnit XML: %w", err)
 		}
 		start, ok := tok.(xml.StartElement)
 		if !ok || start.Name.Local != "testcase" {
@@ -54,17 +103,15 @@ func ParseJUnit(r io.Reader) ([]deploy.Check, error) {
 		}
 		var c junitCase
 		if err := d.DecodeElement(&c, &start); err != nil {
-			return nil, fmt.Errorf("parse JUnit test case %d: %w", total+1, err)
+			return Report{}, fmt.Errorf("parse JUnit test case %d: %w", report.Total()+1, err)
 		}
-		total++
-		if check := c.check(); len(checks) < maxChecks || check.Status != deploy.VerdictPass {
-			checks = append(checks, check)
-		}
+		report.add(c.check())
 	}
-	if total == 0 {
-		return nil, errors.New("parse JUnit XML: no test case in it")
+	if report.Total() == 0 {
+		return Report{}, errors.New("parse JUnit XML: no test case in it")
 	}
-	return checks, nil
+	report.shorten()
+	return report, nil
 }
 
 func (c junitCase) check() deploy.Check {

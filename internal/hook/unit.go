@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"slices"
@@ -82,12 +83,15 @@ func (h *Hooks) awaitUnit(ctx context.Context, id string, call deploy.HookCall) 
 	return h.withResults(v, h.results(id)), nil
 }
 
-// judge makes a verdict of how the program ended. Only an exit that was seen counts.
+// judge makes a verdict of how the program ended. Only an exit that was seen counts, and not that of a
+// program which was told to end: it may say 0 then.
 func (h *Hooks) judge(st runner.Status) deploy.Verdict {
 	fail := func(status deploy.VerdictStatus, r deploy.Reason, format string, args ...any) deploy.Verdict {
 		return deploy.Verdict{Status: status, Reason: r, Message: fmt.Sprintf(format, args...)}
 	}
 	switch exit := st.Exit; {
+	case st.State == runner.StateStopped:
+		return fail(deploy.VerdictError, deploy.ReasonInconclusive, "the program was stopped before it ended by itself")
 	case exit == nil:
 		return fail(deploy.VerdictError, deploy.ReasonInconclusive, "the program never ran: %s", st.Reason)
 	case exit.TimedOut:
@@ -115,12 +119,10 @@ func fromOutside(signal string) bool {
 // withResults adds the checks that the hook wrote as JUnit XML. They can only make a verdict worse:
 // a failed check fails a hook that exited with 0, and results that cannot be read leave it untold.
 func (h *Hooks) withResults(v deploy.Verdict, path string) deploy.Verdict {
-	f, err := os.Open(path)
-	if err != nil {
+	report, err := readResults(path)
+	if errors.Is(err, fs.ErrNotExist) {
 		return v // the hook wrote none
 	}
-	defer func() { _ = f.Close() }()
-	checks, err := ParseJUnit(io.LimitReader(f, maxResults))
 	if err != nil {
 		if v.Status == deploy.VerdictPass {
 			v.Status, v.Reason = deploy.VerdictError, deploy.ReasonInconclusive
@@ -128,29 +130,38 @@ func (h *Hooks) withResults(v deploy.Verdict, path string) deploy.Verdict {
 		v.Message += "; the results at $GREENGATE_RESULTS cannot be read: " + err.Error()
 		return v
 	}
-	v.Checks = checks
-	if v.Status != deploy.VerdictPass {
-		return v
-	}
-	passed, bad := 0, 0
-	for _, c := range checks {
-		switch c.Status {
-		case deploy.VerdictPass:
-			passed++
-		case deploy.VerdictFail, deploy.VerdictError:
-			bad++
-		case deploy.CheckSkipped:
-		}
-	}
+	v.Checks = report.Checks
 	switch {
-	case bad > 0:
+	case v.Status != deploy.VerdictPass:
+	case report.Bad > 0:
 		v.Status, v.Reason = deploy.VerdictFail, deploy.ReasonHookFailed
-		v.Message = fmt.Sprintf("%d of %d checks did not pass, though the exit code is 0", bad, len(checks))
-	case passed == 0:
+		v.Message = fmt.Sprintf("%d of %d checks did not pass, though the exit code is 0", report.Bad, report.Total())
+	case report.Passed == 0:
 		v.Status, v.Reason = deploy.VerdictError, deploy.ReasonInconclusive
-		v.Message = fmt.Sprintf("all %d checks were skipped: nothing was tested", len(checks))
+		v.Message = fmt.Sprintf("all %d checks were skipped: nothing was tested", report.Total())
 	}
 	return v
+}
+
+// readResults reads the file that a hook left. Anything else at that path (a pipe, say, at which a
+// reader would wait for ever) is refused.
+func readResults(path string) (Report, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return Report{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return Report{}, errors.New("it is not a regular file")
+	}
+	if info.Size() > maxResults {
+		return Report{}, fmt.Errorf("it has %d bytes, %d is the limit", info.Size(), maxResults)
+	}
+	f, err := os.Open(path) //nolint:gosec // a file in our own folder
+	if err != nil {
+		return Report{}, err
+	}
+	defer func() { _ = f.Close() }()
+	return ParseJUnit(io.LimitReader(f, maxResults))
 }
 
 // tail is the end of a hook's output. What cannot be read is left out: the verdict stands without it.
