@@ -92,33 +92,46 @@ func (s *services) idle(ctx context.Context, service string) error {
 }
 
 // configure makes the service wanted and its listeners open. Where an address cannot be opened,
-// everything is as it was before.
+// everything is as it was before: that is looked at first, so that no listener in use is touched.
 func (s *services) configure(ctx context.Context, before cloud.State, spec deploy.Service) error {
-	for name, other := range before.Services {
-		if name != spec.Name && (other.Spec.Production == spec.Production || other.Spec.Test == spec.Production ||
-			(spec.Test != "" && (other.Spec.Production == spec.Test || other.Spec.Test == spec.Test))) {
-			return &deploy.Error{Code: deploy.CodeRefusedByCheck, Field: "listeners", Message: fmt.Sprintf("service %s has an address of %s already; each listener needs its own", name, spec.Name)}
-		}
+	if findings := s.checkListeners(ctx, before, spec); len(findings) > 0 {
+		f := findings[0]
+		return &deploy.Error{Code: deploy.CodeRefusedByCheck, Field: f.Field, Message: f.Message + "; " + f.Mend}
 	}
 	if _, err := s.cloud.Apply(ctx, spec, time.Now()); err != nil {
 		return err
 	}
-	err := s.router.Sync(ctx, s.cloud.State().Revision)
+	err := s.sync(ctx, spec.Name)
 	var listen *proxy.ListenError
 	if !errors.As(err, &listen) {
 		return err
 	}
-	undo := func() error {
-		if old, known := before.Services[spec.Name]; known {
-			_, err := s.cloud.Apply(ctx, old.Spec, time.Now())
-			return err
-		}
-		return s.cloud.Delete(ctx, spec.Name)
-	}
-	if err := undo(); err != nil {
+	if err := s.undo(ctx, before, spec.Name); err != nil {
 		return fmt.Errorf("undo the change of service %s: %w", spec.Name, err)
 	}
 	return &deploy.Error{Code: deploy.CodeRefusedByCheck, Field: "listeners", Message: fmt.Sprintf("listener %s cannot be opened: %s; choose another address, or stop what uses it", listen.Listener, listen.Reason)}
+}
+
+// undo makes a service what it was before, and its listeners with it.
+func (s *services) undo(ctx context.Context, before cloud.State, name string) error {
+	if old, known := before.Services[name]; known {
+		if _, err := s.cloud.Apply(ctx, old.Spec, time.Now()); err != nil {
+			return err
+		}
+	} else if err := s.cloud.Delete(ctx, name); err != nil {
+		return err
+	}
+	return s.sync(ctx, name)
+}
+
+// sync waits until the data plane serves what is wanted. A listener of another service that cannot be
+// opened is not this one's fault.
+func (s *services) sync(ctx context.Context, service string) error {
+	err := s.router.Sync(ctx, s.cloud.State().Revision)
+	if listen, ok := errors.AsType[*proxy.ListenError](err); ok && !strings.HasPrefix(listen.Listener, service+"/") {
+		return nil
+	}
+	return err
 }
 
 // start begins a deployment of a revision of the service.
@@ -266,7 +279,7 @@ func (s *services) remove(ctx context.Context, _ awsapi.Principal, in deploy.Ser
 	if err := s.cloud.Delete(ctx, in.Name); err != nil {
 		return struct{}{}, err
 	}
-	return struct{}{}, s.router.Sync(ctx, s.cloud.State().Revision)
+	return struct{}{}, s.sync(ctx, in.Name)
 }
 
 // quiet takes a service's traffic away, drains and stops its task sets, and answers how many.
