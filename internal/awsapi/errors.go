@@ -3,6 +3,7 @@ package awsapi
 import (
 	"errors"
 	"net/http"
+	"syscall"
 
 	"greengate/internal/deploy"
 )
@@ -114,6 +115,12 @@ func toWire(err error, about resource) *Error {
 	if d, ok := errors.AsType[*deploy.Error](err); ok {
 		if w := domainError(d, about); w.Name != "" {
 			return w
+		}
+	}
+	if errors.Is(err, syscall.ENOSPC) {
+		return &Error{
+			Name: "ServiceUnavailableException", Status: http.StatusServiceUnavailable,
+			Message: "The disk of the controller is full, so nothing was stored. Free space on the volume of its data folder; it goes on by itself.",
 		}
 	}
 	if errors.Is(err, deploy.ErrStale) {

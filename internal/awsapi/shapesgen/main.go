@@ -1,31 +1,55 @@
 package main
 
 import (
-	"bytes"
-	"compress/gzip"
-	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"log"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 )
 
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("shapesgen: ")
-	modelPath := flag.String("model", "", "service model, JSON or gzipped JSON")
-	listPath := flag.String("operations", "", "file with one operation name a line")
+	service := flag.String("service", "", "service and version of a model that botocore installed, ecs/2014-11-13")
+	modelPath := flag.String("model", "", "service model, JSON or gzipped JSON, instead of -service")
+	listPath := flag.String("operations", "operations.txt", "file with one operation name a line")
 	pkg := flag.String("package", "", "name of the Go package to write")
-	out := flag.String("out", "", "file to write")
+	out := flag.String("out", "", "file to write, PACKAGE_gen.go where it is not given")
 	flag.Parse()
-	if *modelPath == "" || *listPath == "" || *pkg == "" || *out == "" {
-		log.Fatal("-model, -operations, -package and -out are all needed")
+	if *pkg == "" || (*service == "") == (*modelPath == "") {
+		log.Fatal("-package and one of -service and -model are needed")
+	}
+	if *out == "" {
+		*out = *pkg + "_gen.go"
+	}
+	if *service != "" {
+		dir, _, err := botocore()
+		if err != nil {
+			log.Fatal(err)
+		}
+		*modelPath = servicePath(dir, *service)
 	}
 	if err := run(*modelPath, *listPath, *pkg, *out); err != nil {
 		log.Fatal(err)
 	}
+}
+
+// botocore returns the folder and the version of the botocore that python3 finds.
+func botocore() (dir, version string, err error) {
+	//nolint:noctx // a generator is stopped with its process
+	out, err := exec.Command("python3", "-c", "import botocore,os;print(os.path.dirname(botocore.__file__), botocore.__version__)").Output()
+	if err != nil {
+		return "", "", fmt.Errorf("find botocore: %w", err)
+	}
+	dir, version, _ = strings.Cut(strings.TrimSpace(string(out)), " ")
+	return dir, version, nil
+}
+
+func servicePath(dir, service string) string {
+	return filepath.Join(dir, "data", filepath.FromSlash(service), "service-2.json.gz")
 }
 
 func run(modelPath, listPath, pkg, out string) error {
@@ -45,59 +69,4 @@ func run(modelPath, listPath, pkg, out string) error {
 		return fmt.Errorf("write shapes: %w", err)
 	}
 	return nil
-}
-
-// model is the part of a service model that we use.
-type model struct {
-	Metadata struct {
-		APIVersion   string `json:"apiVersion"`
-		ServiceID    string `json:"serviceId"`
-		TargetPrefix string `json:"targetPrefix"`
-	} `json:"metadata"`
-	Operations map[string]modelOperation `json:"operations"`
-	Shapes     map[string]modelShape     `json:"shapes"`
-}
-
-type modelOperation struct {
-	Name   string     `json:"name"`
-	Input  *shapeRef  `json:"input"`
-	Output *shapeRef  `json:"output"`
-	Errors []shapeRef `json:"errors"`
-}
-
-type shapeRef struct {
-	Shape string `json:"shape"`
-}
-
-type modelShape struct {
-	Type     string              `json:"type"`
-	Members  map[string]shapeRef `json:"members"`
-	Member   *shapeRef           `json:"member"`
-	Key      *shapeRef           `json:"key"`
-	Value    *shapeRef           `json:"value"`
-	Required []string            `json:"required"`
-	Enum     []string            `json:"enum"`
-	Min      *json.Number        `json:"min"`
-	Max      *json.Number        `json:"max"`
-}
-
-func readModel(path string) (*model, error) {
-	data, err := os.ReadFile(path) //nolint:gosec // a developer's own argument
-	if err != nil {
-		return nil, fmt.Errorf("read model: %w", err)
-	}
-	if strings.HasSuffix(path, ".gz") {
-		z, err := gzip.NewReader(bytes.NewReader(data))
-		if err != nil {
-			return nil, fmt.Errorf("unpack model %s: %w", path, err)
-		}
-		if data, err = io.ReadAll(z); err != nil {
-			return nil, fmt.Errorf("unpack model %s: %w", path, err)
-		}
-	}
-	var m model
-	if err := json.Unmarshal(data, &m); err != nil {
-		return nil, fmt.Errorf("parse model %s: %w", path, err)
-	}
-	return &m, nil
 }

@@ -4,6 +4,7 @@ package codedeploy
 
 import (
 	"reflect"
+	"slices"
 
 	"greengate/internal/awsapi/shapes"
 )
@@ -11,209 +12,154 @@ import (
 // TargetPrefix begins the X-Amz-Target header of every operation.
 const TargetPrefix = "CodeDeploy_20141006"
 
-// Operations lists the operations that are served, sorted by name.
+// Model is what the model says of the service.
+func Model() shapes.Service {
+	return shapes.Service{
+		ID:          "CodeDeploy",
+		Prefix:      "codedeploy",
+		Signing:     "codedeploy",
+		Version:     "2014-10-06",
+		Protocols:   []string{"json"},
+		Target:      TargetPrefix,
+		JSONVersion: "1.1",
+		Operations:  Operations(),
+		Errors:      faults(),
+	}
+}
+
+// Operations lists the operations of operations.txt, sorted by name.
 func Operations() []shapes.Operation {
 	return []shapes.Operation{
-		{
-			Name:   "BatchGetDeploymentTargets",
-			Input:  reflect.TypeFor[BatchGetDeploymentTargetsInput](),
-			Output: reflect.TypeFor[BatchGetDeploymentTargetsOutput](),
-			Errors: []string{
-				"InvalidDeploymentIdException",
-				"DeploymentIdRequiredException",
-				"DeploymentDoesNotExistException",
-				"DeploymentNotStartedException",
-				"DeploymentTargetIdRequiredException",
-				"InvalidDeploymentTargetIdException",
-				"DeploymentTargetDoesNotExistException",
-				"DeploymentTargetListSizeExceededException",
-				"InstanceDoesNotExistException",
-			},
-		},
-		{
-			Name:   "BatchGetDeployments",
-			Input:  reflect.TypeFor[BatchGetDeploymentsInput](),
-			Output: reflect.TypeFor[BatchGetDeploymentsOutput](),
-			Errors: []string{
-				"DeploymentIdRequiredException",
-				"InvalidDeploymentIdException",
-				"BatchLimitExceededException",
-			},
-		},
-		{
-			Name:  "ContinueDeployment",
-			Input: reflect.TypeFor[ContinueDeploymentInput](),
-			Errors: []string{
-				"DeploymentIdRequiredException",
-				"DeploymentDoesNotExistException",
-				"DeploymentAlreadyCompletedException",
-				"InvalidDeploymentIdException",
-				"DeploymentIsNotInReadyStateException",
-				"UnsupportedActionForDeploymentTypeException",
-				"InvalidDeploymentWaitTypeException",
-				"InvalidDeploymentStatusException",
-			},
-		},
-		{
-			Name:   "GetApplication",
-			Input:  reflect.TypeFor[GetApplicationInput](),
-			Output: reflect.TypeFor[GetApplicationOutput](),
-			Errors: []string{
-				"ApplicationNameRequiredException",
-				"InvalidApplicationNameException",
-				"ApplicationDoesNotExistException",
-			},
-		},
-		{
-			Name:   "GetDeployment",
-			Input:  reflect.TypeFor[GetDeploymentInput](),
-			Output: reflect.TypeFor[GetDeploymentOutput](),
-			Errors: []string{
-				"DeploymentIdRequiredException",
-				"InvalidDeploymentIdException",
-				"DeploymentDoesNotExistException",
-			},
-		},
-		{
-			Name:   "GetDeploymentConfig",
-			Input:  reflect.TypeFor[GetDeploymentConfigInput](),
-			Output: reflect.TypeFor[GetDeploymentConfigOutput](),
-			Errors: []string{
-				"InvalidDeploymentConfigNameException",
-				"DeploymentConfigNameRequiredException",
-				"DeploymentConfigDoesNotExistException",
-				"InvalidComputePlatformException",
-			},
-		},
-		{
-			Name:   "GetDeploymentGroup",
-			Input:  reflect.TypeFor[GetDeploymentGroupInput](),
-			Output: reflect.TypeFor[GetDeploymentGroupOutput](),
-			Errors: []string{
-				"ApplicationNameRequiredException",
-				"InvalidApplicationNameException",
-				"ApplicationDoesNotExistException",
-				"DeploymentGroupNameRequiredException",
-				"InvalidDeploymentGroupNameException",
-				"DeploymentGroupDoesNotExistException",
-				"DeploymentConfigDoesNotExistException",
-			},
-		},
-		{
-			Name:   "GetDeploymentTarget",
-			Input:  reflect.TypeFor[GetDeploymentTargetInput](),
-			Output: reflect.TypeFor[GetDeploymentTargetOutput](),
-			Errors: []string{
-				"InvalidDeploymentIdException",
-				"DeploymentIdRequiredException",
-				"DeploymentDoesNotExistException",
-				"DeploymentNotStartedException",
-				"DeploymentTargetIdRequiredException",
-				"InvalidDeploymentTargetIdException",
-				"DeploymentTargetDoesNotExistException",
-				"InvalidInstanceNameException",
-			},
-		},
-		{
-			Name:   "ListApplications",
-			Input:  reflect.TypeFor[ListApplicationsInput](),
-			Output: reflect.TypeFor[ListApplicationsOutput](),
-			Errors: []string{
-				"InvalidNextTokenException",
-			},
-		},
-		{
-			Name:   "ListDeploymentConfigs",
-			Input:  reflect.TypeFor[ListDeploymentConfigsInput](),
-			Output: reflect.TypeFor[ListDeploymentConfigsOutput](),
-			Errors: []string{
-				"InvalidNextTokenException",
-			},
-		},
-		{
-			Name:   "ListDeploymentGroups",
-			Input:  reflect.TypeFor[ListDeploymentGroupsInput](),
-			Output: reflect.TypeFor[ListDeploymentGroupsOutput](),
-			Errors: []string{
-				"ApplicationNameRequiredException",
-				"InvalidApplicationNameException",
-				"ApplicationDoesNotExistException",
-				"InvalidNextTokenException",
-			},
-		},
-		{
-			Name:   "ListDeploymentTargets",
-			Input:  reflect.TypeFor[ListDeploymentTargetsInput](),
-			Output: reflect.TypeFor[ListDeploymentTargetsOutput](),
-			Errors: []string{
-				"DeploymentIdRequiredException",
-				"DeploymentDoesNotExistException",
-				"DeploymentNotStartedException",
-				"InvalidNextTokenException",
-				"InvalidDeploymentIdException",
-				"InvalidInstanceStatusException",
-				"InvalidInstanceTypeException",
-				"InvalidDeploymentInstanceTypeException",
-				"InvalidTargetFilterNameException",
-			},
-		},
-		{
-			Name:   "ListDeployments",
-			Input:  reflect.TypeFor[ListDeploymentsInput](),
-			Output: reflect.TypeFor[ListDeploymentsOutput](),
-			Errors: []string{
-				"ApplicationNameRequiredException",
-				"InvalidApplicationNameException",
-				"ApplicationDoesNotExistException",
-				"InvalidDeploymentGroupNameException",
-				"DeploymentGroupDoesNotExistException",
-				"DeploymentGroupNameRequiredException",
-				"InvalidTimeRangeException",
-				"InvalidDeploymentStatusException",
-				"InvalidNextTokenException",
-				"InvalidExternalIdException",
-				"InvalidInputException",
-			},
-		},
-		{
-			Name:   "PutLifecycleEventHookExecutionStatus",
-			Input:  reflect.TypeFor[PutLifecycleEventHookExecutionStatusInput](),
-			Output: reflect.TypeFor[PutLifecycleEventHookExecutionStatusOutput](),
-			Errors: []string{
-				"InvalidLifecycleEventHookExecutionStatusException",
-				"InvalidLifecycleEventHookExecutionIdException",
-				"LifecycleEventAlreadyCompletedException",
-				"DeploymentIdRequiredException",
-				"DeploymentDoesNotExistException",
-				"InvalidDeploymentIdException",
-				"UnsupportedActionForDeploymentTypeException",
-			},
-		},
-		{
-			Name:  "SkipWaitTimeForInstanceTermination",
-			Input: reflect.TypeFor[SkipWaitTimeForInstanceTerminationInput](),
-			Errors: []string{
-				"DeploymentIdRequiredException",
-				"DeploymentDoesNotExistException",
-				"DeploymentAlreadyCompletedException",
-				"InvalidDeploymentIdException",
-				"DeploymentNotStartedException",
-				"UnsupportedActionForDeploymentTypeException",
-			},
-		},
-		{
-			Name:   "StopDeployment",
-			Input:  reflect.TypeFor[StopDeploymentInput](),
-			Output: reflect.TypeFor[StopDeploymentOutput](),
-			Errors: []string{
-				"DeploymentIdRequiredException",
-				"DeploymentDoesNotExistException",
-				"DeploymentGroupDoesNotExistException",
-				"DeploymentAlreadyCompletedException",
-				"InvalidDeploymentIdException",
-				"UnsupportedActionForDeploymentTypeException",
-			},
-		},
+		{Name: "BatchGetApplicationRevisions", Input: reflect.TypeFor[BatchGetApplicationRevisionsInput](), Output: reflect.TypeFor[BatchGetApplicationRevisionsOutput](), Errors: []string{"ApplicationDoesNotExistException", "ApplicationNameRequiredException", "InvalidApplicationNameException", "RevisionRequiredException", "InvalidRevisionException", "BatchLimitExceededException"}},
+		{Name: "BatchGetApplications", Input: reflect.TypeFor[BatchGetApplicationsInput](), Output: reflect.TypeFor[BatchGetApplicationsOutput](), Errors: []string{"ApplicationNameRequiredException", "InvalidApplicationNameException", "ApplicationDoesNotExistException", "BatchLimitExceededException"}},
+		{Name: "BatchGetDeploymentGroups", Input: reflect.TypeFor[BatchGetDeploymentGroupsInput](), Output: reflect.TypeFor[BatchGetDeploymentGroupsOutput](), Errors: []string{"ApplicationNameRequiredException", "InvalidApplicationNameException", "ApplicationDoesNotExistException", "DeploymentGroupNameRequiredException", "InvalidDeploymentGroupNameException", "BatchLimitExceededException", "DeploymentConfigDoesNotExistException"}},
+		{Name: "BatchGetDeploymentTargets", Input: reflect.TypeFor[BatchGetDeploymentTargetsInput](), Output: reflect.TypeFor[BatchGetDeploymentTargetsOutput](), Errors: []string{"InvalidDeploymentIdException", "DeploymentIdRequiredException", "DeploymentDoesNotExistException", "DeploymentNotStartedException", "DeploymentTargetIdRequiredException", "InvalidDeploymentTargetIdException", "DeploymentTargetDoesNotExistException", "DeploymentTargetListSizeExceededException", "InstanceDoesNotExistException"}},
+		{Name: "BatchGetDeployments", Input: reflect.TypeFor[BatchGetDeploymentsInput](), Output: reflect.TypeFor[BatchGetDeploymentsOutput](), Errors: []string{"DeploymentIdRequiredException", "InvalidDeploymentIdException", "BatchLimitExceededException"}},
+		{Name: "ContinueDeployment", Input: reflect.TypeFor[ContinueDeploymentInput](), Errors: []string{"DeploymentIdRequiredException", "DeploymentDoesNotExistException", "DeploymentAlreadyCompletedException", "InvalidDeploymentIdException", "DeploymentIsNotInReadyStateException", "UnsupportedActionForDeploymentTypeException", "InvalidDeploymentWaitTypeException", "InvalidDeploymentStatusException"}},
+		{Name: "CreateApplication", Input: reflect.TypeFor[CreateApplicationInput](), Output: reflect.TypeFor[CreateApplicationOutput](), Errors: []string{"ApplicationNameRequiredException", "InvalidApplicationNameException", "ApplicationAlreadyExistsException", "ApplicationLimitExceededException", "InvalidComputePlatformException", "InvalidTagsToAddException"}},
+		{Name: "CreateDeployment", Input: reflect.TypeFor[CreateDeploymentInput](), Output: reflect.TypeFor[CreateDeploymentOutput](), Errors: []string{"ApplicationNameRequiredException", "InvalidApplicationNameException", "ApplicationDoesNotExistException", "DeploymentGroupNameRequiredException", "InvalidDeploymentGroupNameException", "DeploymentGroupDoesNotExistException", "RevisionRequiredException", "RevisionDoesNotExistException", "InvalidRevisionException", "InvalidDeploymentConfigNameException", "DeploymentConfigDoesNotExistException", "DescriptionTooLongException", "DeploymentLimitExceededException", "InvalidTargetInstancesException", "InvalidAlarmConfigException", "AlarmsLimitExceededException", "InvalidAutoRollbackConfigException", "InvalidLoadBalancerInfoException", "InvalidFileExistsBehaviorException", "InvalidRoleException", "InvalidAutoScalingGroupException", "ThrottlingException", "InvalidUpdateOutdatedInstancesOnlyValueException", "InvalidIgnoreApplicationStopFailuresValueException", "InvalidGitHubAccountTokenException", "InvalidTrafficRoutingConfigurationException"}},
+		{Name: "CreateDeploymentConfig", Input: reflect.TypeFor[CreateDeploymentConfigInput](), Output: reflect.TypeFor[CreateDeploymentConfigOutput](), Errors: []string{"InvalidDeploymentConfigNameException", "DeploymentConfigNameRequiredException", "DeploymentConfigAlreadyExistsException", "InvalidMinimumHealthyHostValueException", "DeploymentConfigLimitExceededException", "InvalidComputePlatformException", "InvalidTrafficRoutingConfigurationException", "InvalidZonalDeploymentConfigurationException"}},
+		{Name: "CreateDeploymentGroup", Input: reflect.TypeFor[CreateDeploymentGroupInput](), Output: reflect.TypeFor[CreateDeploymentGroupOutput](), Errors: []string{"ApplicationNameRequiredException", "InvalidApplicationNameException", "ApplicationDoesNotExistException", "DeploymentGroupNameRequiredException", "InvalidDeploymentGroupNameException", "DeploymentGroupAlreadyExistsException", "InvalidEC2TagException", "InvalidTagException", "InvalidAutoScalingGroupException", "InvalidDeploymentConfigNameException", "DeploymentConfigDoesNotExistException", "RoleRequiredException", "InvalidRoleException", "DeploymentGroupLimitExceededException", "LifecycleHookLimitExceededException", "InvalidTriggerConfigException", "TriggerTargetsLimitExceededException", "InvalidAlarmConfigException", "AlarmsLimitExceededException", "InvalidAutoRollbackConfigException", "InvalidLoadBalancerInfoException", "InvalidDeploymentStyleException", "InvalidBlueGreenDeploymentConfigurationException", "InvalidEC2TagCombinationException", "InvalidOnPremisesTagCombinationException", "TagSetListLimitExceededException", "InvalidInputException", "ThrottlingException", "InvalidECSServiceException", "InvalidTargetGroupPairException", "ECSServiceMappingLimitExceededException", "InvalidTagsToAddException", "InvalidTrafficRoutingConfigurationException"}},
+		{Name: "DeleteApplication", Input: reflect.TypeFor[DeleteApplicationInput](), Errors: []string{"ApplicationNameRequiredException", "InvalidApplicationNameException", "InvalidRoleException"}},
+		{Name: "DeleteDeploymentConfig", Input: reflect.TypeFor[DeleteDeploymentConfigInput](), Errors: []string{"InvalidDeploymentConfigNameException", "DeploymentConfigNameRequiredException", "DeploymentConfigInUseException", "InvalidOperationException"}},
+		{Name: "DeleteDeploymentGroup", Input: reflect.TypeFor[DeleteDeploymentGroupInput](), Output: reflect.TypeFor[DeleteDeploymentGroupOutput](), Errors: []string{"ApplicationNameRequiredException", "InvalidApplicationNameException", "DeploymentGroupNameRequiredException", "InvalidDeploymentGroupNameException", "InvalidRoleException"}},
+		{Name: "GetApplication", Input: reflect.TypeFor[GetApplicationInput](), Output: reflect.TypeFor[GetApplicationOutput](), Errors: []string{"ApplicationNameRequiredException", "InvalidApplicationNameException", "ApplicationDoesNotExistException"}},
+		{Name: "GetApplicationRevision", Input: reflect.TypeFor[GetApplicationRevisionInput](), Output: reflect.TypeFor[GetApplicationRevisionOutput](), Errors: []string{"ApplicationDoesNotExistException", "ApplicationNameRequiredException", "InvalidApplicationNameException", "RevisionDoesNotExistException", "RevisionRequiredException", "InvalidRevisionException"}},
+		{Name: "GetDeployment", Input: reflect.TypeFor[GetDeploymentInput](), Output: reflect.TypeFor[GetDeploymentOutput](), Errors: []string{"DeploymentIdRequiredException", "InvalidDeploymentIdException", "DeploymentDoesNotExistException"}},
+		{Name: "GetDeploymentConfig", Input: reflect.TypeFor[GetDeploymentConfigInput](), Output: reflect.TypeFor[GetDeploymentConfigOutput](), Errors: []string{"InvalidDeploymentConfigNameException", "DeploymentConfigNameRequiredException", "DeploymentConfigDoesNotExistException", "InvalidComputePlatformException"}},
+		{Name: "GetDeploymentGroup", Input: reflect.TypeFor[GetDeploymentGroupInput](), Output: reflect.TypeFor[GetDeploymentGroupOutput](), Errors: []string{"ApplicationNameRequiredException", "InvalidApplicationNameException", "ApplicationDoesNotExistException", "DeploymentGroupNameRequiredException", "InvalidDeploymentGroupNameException", "DeploymentGroupDoesNotExistException", "DeploymentConfigDoesNotExistException"}},
+		{Name: "GetDeploymentTarget", Input: reflect.TypeFor[GetDeploymentTargetInput](), Output: reflect.TypeFor[GetDeploymentTargetOutput](), Errors: []string{"InvalidDeploymentIdException", "DeploymentIdRequiredException", "DeploymentDoesNotExistException", "DeploymentNotStartedException", "DeploymentTargetIdRequiredException", "InvalidDeploymentTargetIdException", "DeploymentTargetDoesNotExistException", "InvalidInstanceNameException"}},
+		{Name: "ListApplicationRevisions", Input: reflect.TypeFor[ListApplicationRevisionsInput](), Output: reflect.TypeFor[ListApplicationRevisionsOutput](), Errors: []string{"ApplicationDoesNotExistException", "ApplicationNameRequiredException", "InvalidApplicationNameException", "InvalidSortByException", "InvalidSortOrderException", "InvalidBucketNameFilterException", "InvalidKeyPrefixFilterException", "BucketNameFilterRequiredException", "InvalidDeployedStateFilterException", "InvalidNextTokenException"}},
+		{Name: "ListApplications", Input: reflect.TypeFor[ListApplicationsInput](), Output: reflect.TypeFor[ListApplicationsOutput](), Errors: []string{"InvalidNextTokenException"}},
+		{Name: "ListDeploymentConfigs", Input: reflect.TypeFor[ListDeploymentConfigsInput](), Output: reflect.TypeFor[ListDeploymentConfigsOutput](), Errors: []string{"InvalidNextTokenException"}},
+		{Name: "ListDeploymentGroups", Input: reflect.TypeFor[ListDeploymentGroupsInput](), Output: reflect.TypeFor[ListDeploymentGroupsOutput](), Errors: []string{"ApplicationNameRequiredException", "InvalidApplicationNameException", "ApplicationDoesNotExistException", "InvalidNextTokenException"}},
+		{Name: "ListDeploymentTargets", Input: reflect.TypeFor[ListDeploymentTargetsInput](), Output: reflect.TypeFor[ListDeploymentTargetsOutput](), Errors: []string{"DeploymentIdRequiredException", "DeploymentDoesNotExistException", "DeploymentNotStartedException", "InvalidNextTokenException", "InvalidDeploymentIdException", "InvalidInstanceStatusException", "InvalidInstanceTypeException", "InvalidDeploymentInstanceTypeException", "InvalidTargetFilterNameException"}},
+		{Name: "ListDeployments", Input: reflect.TypeFor[ListDeploymentsInput](), Output: reflect.TypeFor[ListDeploymentsOutput](), Errors: []string{"ApplicationNameRequiredException", "InvalidApplicationNameException", "ApplicationDoesNotExistException", "InvalidDeploymentGroupNameException", "DeploymentGroupDoesNotExistException", "DeploymentGroupNameRequiredException", "InvalidTimeRangeException", "InvalidDeploymentStatusException", "InvalidNextTokenException", "InvalidExternalIdException", "InvalidInputException"}},
+		{Name: "ListTagsForResource", Input: reflect.TypeFor[ListTagsForResourceInput](), Output: reflect.TypeFor[ListTagsForResourceOutput](), Errors: []string{"ArnNotSupportedException", "InvalidArnException", "ResourceArnRequiredException"}},
+		{Name: "PutLifecycleEventHookExecutionStatus", Input: reflect.TypeFor[PutLifecycleEventHookExecutionStatusInput](), Output: reflect.TypeFor[PutLifecycleEventHookExecutionStatusOutput](), Errors: []string{"InvalidLifecycleEventHookExecutionStatusException", "InvalidLifecycleEventHookExecutionIdException", "LifecycleEventAlreadyCompletedException", "DeploymentIdRequiredException", "DeploymentDoesNotExistException", "InvalidDeploymentIdException", "UnsupportedActionForDeploymentTypeException"}},
+		{Name: "RegisterApplicationRevision", Input: reflect.TypeFor[RegisterApplicationRevisionInput](), Errors: []string{"ApplicationDoesNotExistException", "ApplicationNameRequiredException", "InvalidApplicationNameException", "DescriptionTooLongException", "RevisionRequiredException", "InvalidRevisionException"}},
+		{Name: "SkipWaitTimeForInstanceTermination", Input: reflect.TypeFor[SkipWaitTimeForInstanceTerminationInput](), Errors: []string{"DeploymentIdRequiredException", "DeploymentDoesNotExistException", "DeploymentAlreadyCompletedException", "InvalidDeploymentIdException", "DeploymentNotStartedException", "UnsupportedActionForDeploymentTypeException"}},
+		{Name: "StopDeployment", Input: reflect.TypeFor[StopDeploymentInput](), Output: reflect.TypeFor[StopDeploymentOutput](), Errors: []string{"DeploymentIdRequiredException", "DeploymentDoesNotExistException", "DeploymentGroupDoesNotExistException", "DeploymentAlreadyCompletedException", "InvalidDeploymentIdException", "UnsupportedActionForDeploymentTypeException"}},
+		{Name: "TagResource", Input: reflect.TypeFor[TagResourceInput](), Output: reflect.TypeFor[TagResourceOutput](), Errors: []string{"ResourceArnRequiredException", "ApplicationDoesNotExistException", "DeploymentGroupDoesNotExistException", "DeploymentConfigDoesNotExistException", "TagRequiredException", "InvalidTagsToAddException", "ArnNotSupportedException", "InvalidArnException"}},
+		{Name: "UntagResource", Input: reflect.TypeFor[UntagResourceInput](), Output: reflect.TypeFor[UntagResourceOutput](), Errors: []string{"ResourceArnRequiredException", "ApplicationDoesNotExistException", "DeploymentGroupDoesNotExistException", "DeploymentConfigDoesNotExistException", "TagRequiredException", "InvalidTagsToAddException", "ArnNotSupportedException", "InvalidArnException"}},
+		{Name: "UpdateApplication", Input: reflect.TypeFor[UpdateApplicationInput](), Errors: []string{"ApplicationNameRequiredException", "InvalidApplicationNameException", "ApplicationAlreadyExistsException", "ApplicationDoesNotExistException"}},
+		{Name: "UpdateDeploymentGroup", Input: reflect.TypeFor[UpdateDeploymentGroupInput](), Output: reflect.TypeFor[UpdateDeploymentGroupOutput](), Errors: []string{"ApplicationNameRequiredException", "InvalidApplicationNameException", "ApplicationDoesNotExistException", "InvalidDeploymentGroupNameException", "DeploymentGroupAlreadyExistsException", "DeploymentGroupNameRequiredException", "DeploymentGroupDoesNotExistException", "InvalidEC2TagException", "InvalidTagException", "InvalidAutoScalingGroupException", "InvalidDeploymentConfigNameException", "DeploymentConfigDoesNotExistException", "InvalidRoleException", "LifecycleHookLimitExceededException", "InvalidTriggerConfigException", "TriggerTargetsLimitExceededException", "InvalidAlarmConfigException", "AlarmsLimitExceededException", "InvalidAutoRollbackConfigException", "InvalidLoadBalancerInfoException", "InvalidDeploymentStyleException", "InvalidBlueGreenDeploymentConfigurationException", "InvalidEC2TagCombinationException", "InvalidOnPremisesTagCombinationException", "TagSetListLimitExceededException", "InvalidInputException", "ThrottlingException", "InvalidECSServiceException", "InvalidTargetGroupPairException", "ECSServiceMappingLimitExceededException", "InvalidTrafficRoutingConfigurationException"}},
+	}
+}
+
+// faults has what the model says of the errors that these operations may answer.
+func faults() map[string]shapes.Fault {
+	return map[string]shapes.Fault{
+		"AlarmsLimitExceededException":                       {},
+		"ApplicationAlreadyExistsException":                  {},
+		"ApplicationDoesNotExistException":                   {},
+		"ApplicationLimitExceededException":                  {},
+		"ApplicationNameRequiredException":                   {},
+		"ArnNotSupportedException":                           {},
+		"BatchLimitExceededException":                        {},
+		"BucketNameFilterRequiredException":                  {},
+		"DeploymentAlreadyCompletedException":                {},
+		"DeploymentConfigAlreadyExistsException":             {},
+		"DeploymentConfigDoesNotExistException":              {},
+		"DeploymentConfigInUseException":                     {},
+		"DeploymentConfigLimitExceededException":             {},
+		"DeploymentConfigNameRequiredException":              {},
+		"DeploymentDoesNotExistException":                    {},
+		"DeploymentGroupAlreadyExistsException":              {},
+		"DeploymentGroupDoesNotExistException":               {},
+		"DeploymentGroupLimitExceededException":              {},
+		"DeploymentGroupNameRequiredException":               {},
+		"DeploymentIdRequiredException":                      {},
+		"DeploymentIsNotInReadyStateException":               {},
+		"DeploymentLimitExceededException":                   {},
+		"DeploymentNotStartedException":                      {},
+		"DeploymentTargetDoesNotExistException":              {},
+		"DeploymentTargetIdRequiredException":                {},
+		"DeploymentTargetListSizeExceededException":          {},
+		"DescriptionTooLongException":                        {},
+		"ECSServiceMappingLimitExceededException":            {},
+		"InstanceDoesNotExistException":                      {},
+		"InvalidAlarmConfigException":                        {},
+		"InvalidApplicationNameException":                    {},
+		"InvalidArnException":                                {},
+		"InvalidAutoRollbackConfigException":                 {},
+		"InvalidAutoScalingGroupException":                   {},
+		"InvalidBlueGreenDeploymentConfigurationException":   {},
+		"InvalidBucketNameFilterException":                   {},
+		"InvalidComputePlatformException":                    {},
+		"InvalidDeployedStateFilterException":                {},
+		"InvalidDeploymentConfigNameException":               {},
+		"InvalidDeploymentGroupNameException":                {},
+		"InvalidDeploymentIdException":                       {},
+		"InvalidDeploymentInstanceTypeException":             {},
+		"InvalidDeploymentStatusException":                   {},
+		"InvalidDeploymentStyleException":                    {},
+		"InvalidDeploymentTargetIdException":                 {},
+		"InvalidDeploymentWaitTypeException":                 {},
+		"InvalidEC2TagCombinationException":                  {},
+		"InvalidEC2TagException":                             {},
+		"InvalidECSServiceException":                         {},
+		"InvalidExternalIdException":                         {},
+		"InvalidFileExistsBehaviorException":                 {},
+		"InvalidGitHubAccountTokenException":                 {},
+		"InvalidIgnoreApplicationStopFailuresValueException": {},
+		"InvalidInputException":                              {},
+		"InvalidInstanceNameException":                       {},
+		"InvalidInstanceStatusException":                     {},
+		"InvalidInstanceTypeException":                       {},
+		"InvalidKeyPrefixFilterException":                    {},
+		"InvalidLifecycleEventHookExecutionIdException":      {},
+		"InvalidLifecycleEventHookExecutionStatusException":  {},
+		"InvalidLoadBalancerInfoException":                   {},
+		"InvalidMinimumHealthyHostValueException":            {},
+		"InvalidNextTokenException":                          {},
+		"InvalidOnPremisesTagCombinationException":           {},
+		"InvalidOperationException":                          {},
+		"InvalidRevisionException":                           {},
+		"InvalidRoleException":                               {},
+		"InvalidSortByException":                             {},
+		"InvalidSortOrderException":                          {},
+		"InvalidTagException":                                {},
+		"InvalidTagsToAddException":                          {},
+		"InvalidTargetFilterNameException":                   {},
+		"InvalidTargetGroupPairException":                    {},
+		"InvalidTargetInstancesException":                    {},
+		"InvalidTimeRangeException":                          {},
+		"InvalidTrafficRoutingConfigurationException":        {},
+		"InvalidTriggerConfigException":                      {},
+		"InvalidUpdateOutdatedInstancesOnlyValueException":   {},
+		"InvalidZonalDeploymentConfigurationException":       {},
+		"LifecycleEventAlreadyCompletedException":            {},
+		"LifecycleHookLimitExceededException":                {},
+		"ResourceArnRequiredException":                       {},
+		"RevisionDoesNotExistException":                      {},
+		"RevisionRequiredException":                          {},
+		"RoleRequiredException":                              {},
+		"TagRequiredException":                               {},
+		"TagSetListLimitExceededException":                   {},
+		"ThrottlingException":                                {},
+		"TriggerTargetsLimitExceededException":               {},
+		"UnsupportedActionForDeploymentTypeException":        {},
 	}
 }
 
@@ -245,6 +191,24 @@ type ApplicationInfo struct {
 	LinkedToGitHub    *bool             `json:"linkedToGitHub,omitzero"`
 }
 
+// ApplicationRevisionSortBy is an enum of the model.
+type ApplicationRevisionSortBy string
+
+// The values of ApplicationRevisionSortBy.
+const (
+	ApplicationRevisionSortByRegisterTime  ApplicationRevisionSortBy = "registerTime"
+	ApplicationRevisionSortByFirstUsedTime ApplicationRevisionSortBy = "firstUsedTime"
+	ApplicationRevisionSortByLastUsedTime  ApplicationRevisionSortBy = "lastUsedTime"
+)
+
+// Values lists the values of ApplicationRevisionSortBy in the order of the model.
+func (ApplicationRevisionSortBy) Values() []ApplicationRevisionSortBy {
+	return []ApplicationRevisionSortBy{ApplicationRevisionSortByRegisterTime, ApplicationRevisionSortByFirstUsedTime, ApplicationRevisionSortByLastUsedTime}
+}
+
+// Known reports whether the model has the value.
+func (v ApplicationRevisionSortBy) Known() bool { return slices.Contains(v.Values(), v) }
+
 // AutoRollbackConfiguration is a structure of the model.
 type AutoRollbackConfiguration struct {
 	Enabled *bool               `json:"enabled,omitzero"`
@@ -263,29 +227,52 @@ const (
 
 // Values lists the values of AutoRollbackEvent in the order of the model.
 func (AutoRollbackEvent) Values() []AutoRollbackEvent {
-	return []AutoRollbackEvent{
-		AutoRollbackEventDeploymentFailure,
-		AutoRollbackEventDeploymentStopOnAlarm,
-		AutoRollbackEventDeploymentStopOnRequest,
-	}
+	return []AutoRollbackEvent{AutoRollbackEventDeploymentFailure, AutoRollbackEventDeploymentStopOnAlarm, AutoRollbackEventDeploymentStopOnRequest}
 }
 
 // Known reports whether the model has the value.
-func (v AutoRollbackEvent) Known() bool {
-	switch v {
-	case AutoRollbackEventDeploymentFailure,
-		AutoRollbackEventDeploymentStopOnAlarm,
-		AutoRollbackEventDeploymentStopOnRequest:
-		return true
-	}
-	return false
-}
+func (v AutoRollbackEvent) Known() bool { return slices.Contains(v.Values(), v) }
 
 // AutoScalingGroup is a structure of the model.
 type AutoScalingGroup struct {
 	Hook            string `json:"hook,omitzero"`
 	Name            string `json:"name,omitzero"`
 	TerminationHook string `json:"terminationHook,omitzero"`
+}
+
+// BatchGetApplicationRevisionsInput is a structure of the model.
+type BatchGetApplicationRevisionsInput struct {
+	ApplicationName string             `json:"applicationName,omitzero" aws:"required,min=1,max=100"`
+	Revisions       []RevisionLocation `json:"revisions,omitzero" aws:"required"`
+}
+
+// BatchGetApplicationRevisionsOutput is a structure of the model.
+type BatchGetApplicationRevisionsOutput struct {
+	ApplicationName string         `json:"applicationName,omitzero" aws:"min=1,max=100"`
+	ErrorMessage    string         `json:"errorMessage,omitzero"`
+	Revisions       []RevisionInfo `json:"revisions,omitzero"`
+}
+
+// BatchGetApplicationsInput is a structure of the model.
+type BatchGetApplicationsInput struct {
+	ApplicationNames []string `json:"applicationNames,omitzero" aws:"required"`
+}
+
+// BatchGetApplicationsOutput is a structure of the model.
+type BatchGetApplicationsOutput struct {
+	ApplicationsInfo []ApplicationInfo `json:"applicationsInfo,omitzero"`
+}
+
+// BatchGetDeploymentGroupsInput is a structure of the model.
+type BatchGetDeploymentGroupsInput struct {
+	ApplicationName      string   `json:"applicationName,omitzero" aws:"required,min=1,max=100"`
+	DeploymentGroupNames []string `json:"deploymentGroupNames,omitzero" aws:"required"`
+}
+
+// BatchGetDeploymentGroupsOutput is a structure of the model.
+type BatchGetDeploymentGroupsOutput struct {
+	DeploymentGroupsInfo []DeploymentGroupInfo `json:"deploymentGroupsInfo,omitzero"`
+	ErrorMessage         string                `json:"errorMessage,omitzero"`
 }
 
 // BatchGetDeploymentTargetsInput is a structure of the model.
@@ -336,27 +323,11 @@ const (
 
 // Values lists the values of BundleType in the order of the model.
 func (BundleType) Values() []BundleType {
-	return []BundleType{
-		BundleTypeTar,
-		BundleTypeTgz,
-		BundleTypeZip,
-		BundleTypeYaml,
-		BundleTypeJson,
-	}
+	return []BundleType{BundleTypeTar, BundleTypeTgz, BundleTypeZip, BundleTypeYaml, BundleTypeJson}
 }
 
 // Known reports whether the model has the value.
-func (v BundleType) Known() bool {
-	switch v {
-	case BundleTypeTar,
-		BundleTypeTgz,
-		BundleTypeZip,
-		BundleTypeYaml,
-		BundleTypeJson:
-		return true
-	}
-	return false
-}
+func (v BundleType) Known() bool { return slices.Contains(v.Values(), v) }
 
 // CloudFormationTarget is a structure of the model.
 type CloudFormationTarget struct {
@@ -381,28 +352,111 @@ const (
 
 // Values lists the values of ComputePlatform in the order of the model.
 func (ComputePlatform) Values() []ComputePlatform {
-	return []ComputePlatform{
-		ComputePlatformServer,
-		ComputePlatformLambda,
-		ComputePlatformECS,
-	}
+	return []ComputePlatform{ComputePlatformServer, ComputePlatformLambda, ComputePlatformECS}
 }
 
 // Known reports whether the model has the value.
-func (v ComputePlatform) Known() bool {
-	switch v {
-	case ComputePlatformServer,
-		ComputePlatformLambda,
-		ComputePlatformECS:
-		return true
-	}
-	return false
-}
+func (v ComputePlatform) Known() bool { return slices.Contains(v.Values(), v) }
 
 // ContinueDeploymentInput is a structure of the model.
 type ContinueDeploymentInput struct {
 	DeploymentID       string             `json:"deploymentId,omitzero"`
 	DeploymentWaitType DeploymentWaitType `json:"deploymentWaitType,omitzero"`
+}
+
+// CreateApplicationInput is a structure of the model.
+type CreateApplicationInput struct {
+	ApplicationName string          `json:"applicationName,omitzero" aws:"required,min=1,max=100"`
+	ComputePlatform ComputePlatform `json:"computePlatform,omitzero"`
+	Tags            []Tag           `json:"tags,omitzero"`
+}
+
+// CreateApplicationOutput is a structure of the model.
+type CreateApplicationOutput struct {
+	ApplicationID string `json:"applicationId,omitzero"`
+}
+
+// CreateDeploymentConfigInput is a structure of the model.
+type CreateDeploymentConfigInput struct {
+	ComputePlatform      ComputePlatform       `json:"computePlatform,omitzero"`
+	DeploymentConfigName string                `json:"deploymentConfigName,omitzero" aws:"required,min=1,max=100"`
+	MinimumHealthyHosts  *MinimumHealthyHosts  `json:"minimumHealthyHosts,omitzero"`
+	TrafficRoutingConfig *TrafficRoutingConfig `json:"trafficRoutingConfig,omitzero"`
+	ZonalConfig          *ZonalConfig          `json:"zonalConfig,omitzero"`
+}
+
+// CreateDeploymentConfigOutput is a structure of the model.
+type CreateDeploymentConfigOutput struct {
+	DeploymentConfigID string `json:"deploymentConfigId,omitzero"`
+}
+
+// CreateDeploymentGroupInput is a structure of the model.
+type CreateDeploymentGroupInput struct {
+	AlarmConfiguration               *AlarmConfiguration               `json:"alarmConfiguration,omitzero"`
+	ApplicationName                  string                            `json:"applicationName,omitzero" aws:"required,min=1,max=100"`
+	AutoRollbackConfiguration        *AutoRollbackConfiguration        `json:"autoRollbackConfiguration,omitzero"`
+	AutoScalingGroups                []string                          `json:"autoScalingGroups,omitzero"`
+	BlueGreenDeploymentConfiguration *BlueGreenDeploymentConfiguration `json:"blueGreenDeploymentConfiguration,omitzero"`
+	DeploymentConfigName             string                            `json:"deploymentConfigName,omitzero" aws:"min=1,max=100"`
+	DeploymentGroupName              string                            `json:"deploymentGroupName,omitzero" aws:"required,min=1,max=100"`
+	DeploymentStyle                  *DeploymentStyle                  `json:"deploymentStyle,omitzero"`
+	Ec2TagFilters                    []EC2TagFilter                    `json:"ec2TagFilters,omitzero"`
+	Ec2TagSet                        *EC2TagSet                        `json:"ec2TagSet,omitzero"`
+	EcsServices                      []ECSService                      `json:"ecsServices,omitzero"`
+	LoadBalancerInfo                 *LoadBalancerInfo                 `json:"loadBalancerInfo,omitzero"`
+	OnPremisesInstanceTagFilters     []TagFilter                       `json:"onPremisesInstanceTagFilters,omitzero"`
+	OnPremisesTagSet                 *OnPremisesTagSet                 `json:"onPremisesTagSet,omitzero"`
+	OutdatedInstancesStrategy        OutdatedInstancesStrategy         `json:"outdatedInstancesStrategy,omitzero"`
+	ServiceRoleARN                   string                            `json:"serviceRoleArn,omitzero" aws:"required"`
+	Tags                             []Tag                             `json:"tags,omitzero"`
+	TerminationHookEnabled           *bool                             `json:"terminationHookEnabled,omitzero"`
+	TriggerConfigurations            []TriggerConfig                   `json:"triggerConfigurations,omitzero"`
+}
+
+// CreateDeploymentGroupOutput is a structure of the model.
+type CreateDeploymentGroupOutput struct {
+	DeploymentGroupID string `json:"deploymentGroupId,omitzero"`
+}
+
+// CreateDeploymentInput is a structure of the model.
+type CreateDeploymentInput struct {
+	ApplicationName               string                     `json:"applicationName,omitzero" aws:"required,min=1,max=100"`
+	AutoRollbackConfiguration     *AutoRollbackConfiguration `json:"autoRollbackConfiguration,omitzero"`
+	DeploymentConfigName          string                     `json:"deploymentConfigName,omitzero" aws:"min=1,max=100"`
+	DeploymentGroupName           string                     `json:"deploymentGroupName,omitzero" aws:"min=1,max=100"`
+	Description                   string                     `json:"description,omitzero"`
+	FileExistsBehavior            FileExistsBehavior         `json:"fileExistsBehavior,omitzero"`
+	IgnoreApplicationStopFailures *bool                      `json:"ignoreApplicationStopFailures,omitzero"`
+	OverrideAlarmConfiguration    *AlarmConfiguration        `json:"overrideAlarmConfiguration,omitzero"`
+	Revision                      *RevisionLocation          `json:"revision,omitzero"`
+	TargetInstances               *TargetInstances           `json:"targetInstances,omitzero"`
+	UpdateOutdatedInstancesOnly   *bool                      `json:"updateOutdatedInstancesOnly,omitzero"`
+}
+
+// CreateDeploymentOutput is a structure of the model.
+type CreateDeploymentOutput struct {
+	DeploymentID string `json:"deploymentId,omitzero"`
+}
+
+// DeleteApplicationInput is a structure of the model.
+type DeleteApplicationInput struct {
+	ApplicationName string `json:"applicationName,omitzero" aws:"required,min=1,max=100"`
+}
+
+// DeleteDeploymentConfigInput is a structure of the model.
+type DeleteDeploymentConfigInput struct {
+	DeploymentConfigName string `json:"deploymentConfigName,omitzero" aws:"required,min=1,max=100"`
+}
+
+// DeleteDeploymentGroupInput is a structure of the model.
+type DeleteDeploymentGroupInput struct {
+	ApplicationName     string `json:"applicationName,omitzero" aws:"required,min=1,max=100"`
+	DeploymentGroupName string `json:"deploymentGroupName,omitzero" aws:"required,min=1,max=100"`
+}
+
+// DeleteDeploymentGroupOutput is a structure of the model.
+type DeleteDeploymentGroupOutput struct {
+	HooksNotCleanedUp []AutoScalingGroup `json:"hooksNotCleanedUp,omitzero"`
 }
 
 // DeploymentConfigInfo is a structure of the model.
@@ -433,33 +487,11 @@ const (
 
 // Values lists the values of DeploymentCreator in the order of the model.
 func (DeploymentCreator) Values() []DeploymentCreator {
-	return []DeploymentCreator{
-		DeploymentCreatorUser,
-		DeploymentCreatorAutoscaling,
-		DeploymentCreatorCodeDeployRollback,
-		DeploymentCreatorCodeDeploy,
-		DeploymentCreatorCodeDeployAutoUpdate,
-		DeploymentCreatorCloudFormation,
-		DeploymentCreatorCloudFormationRollback,
-		DeploymentCreatorAutoscalingTermination,
-	}
+	return []DeploymentCreator{DeploymentCreatorUser, DeploymentCreatorAutoscaling, DeploymentCreatorCodeDeployRollback, DeploymentCreatorCodeDeploy, DeploymentCreatorCodeDeployAutoUpdate, DeploymentCreatorCloudFormation, DeploymentCreatorCloudFormationRollback, DeploymentCreatorAutoscalingTermination}
 }
 
 // Known reports whether the model has the value.
-func (v DeploymentCreator) Known() bool {
-	switch v {
-	case DeploymentCreatorUser,
-		DeploymentCreatorAutoscaling,
-		DeploymentCreatorCodeDeployRollback,
-		DeploymentCreatorCodeDeploy,
-		DeploymentCreatorCodeDeployAutoUpdate,
-		DeploymentCreatorCloudFormation,
-		DeploymentCreatorCloudFormationRollback,
-		DeploymentCreatorAutoscalingTermination:
-		return true
-	}
-	return false
-}
+func (v DeploymentCreator) Known() bool { return slices.Contains(v.Values(), v) }
 
 // DeploymentGroupInfo is a structure of the model.
 type DeploymentGroupInfo struct {
@@ -533,21 +565,11 @@ const (
 
 // Values lists the values of DeploymentOption in the order of the model.
 func (DeploymentOption) Values() []DeploymentOption {
-	return []DeploymentOption{
-		DeploymentOptionWithTrafficControl,
-		DeploymentOptionWithoutTrafficControl,
-	}
+	return []DeploymentOption{DeploymentOptionWithTrafficControl, DeploymentOptionWithoutTrafficControl}
 }
 
 // Known reports whether the model has the value.
-func (v DeploymentOption) Known() bool {
-	switch v {
-	case DeploymentOptionWithTrafficControl,
-		DeploymentOptionWithoutTrafficControl:
-		return true
-	}
-	return false
-}
+func (v DeploymentOption) Known() bool { return slices.Contains(v.Values(), v) }
 
 // DeploymentOverview is a structure of the model.
 type DeploymentOverview struct {
@@ -570,21 +592,11 @@ const (
 
 // Values lists the values of DeploymentReadyAction in the order of the model.
 func (DeploymentReadyAction) Values() []DeploymentReadyAction {
-	return []DeploymentReadyAction{
-		DeploymentReadyActionContinueDeployment,
-		DeploymentReadyActionStopDeployment,
-	}
+	return []DeploymentReadyAction{DeploymentReadyActionContinueDeployment, DeploymentReadyActionStopDeployment}
 }
 
 // Known reports whether the model has the value.
-func (v DeploymentReadyAction) Known() bool {
-	switch v {
-	case DeploymentReadyActionContinueDeployment,
-		DeploymentReadyActionStopDeployment:
-		return true
-	}
-	return false
-}
+func (v DeploymentReadyAction) Known() bool { return slices.Contains(v.Values(), v) }
 
 // DeploymentReadyOption is a structure of the model.
 type DeploymentReadyOption struct {
@@ -609,33 +621,11 @@ const (
 
 // Values lists the values of DeploymentStatus in the order of the model.
 func (DeploymentStatus) Values() []DeploymentStatus {
-	return []DeploymentStatus{
-		DeploymentStatusCreated,
-		DeploymentStatusQueued,
-		DeploymentStatusInProgress,
-		DeploymentStatusBaking,
-		DeploymentStatusSucceeded,
-		DeploymentStatusFailed,
-		DeploymentStatusStopped,
-		DeploymentStatusReady,
-	}
+	return []DeploymentStatus{DeploymentStatusCreated, DeploymentStatusQueued, DeploymentStatusInProgress, DeploymentStatusBaking, DeploymentStatusSucceeded, DeploymentStatusFailed, DeploymentStatusStopped, DeploymentStatusReady}
 }
 
 // Known reports whether the model has the value.
-func (v DeploymentStatus) Known() bool {
-	switch v {
-	case DeploymentStatusCreated,
-		DeploymentStatusQueued,
-		DeploymentStatusInProgress,
-		DeploymentStatusBaking,
-		DeploymentStatusSucceeded,
-		DeploymentStatusFailed,
-		DeploymentStatusStopped,
-		DeploymentStatusReady:
-		return true
-	}
-	return false
-}
+func (v DeploymentStatus) Known() bool { return slices.Contains(v.Values(), v) }
 
 // DeploymentStyle is a structure of the model.
 type DeploymentStyle struct {
@@ -665,25 +655,11 @@ const (
 
 // Values lists the values of DeploymentTargetType in the order of the model.
 func (DeploymentTargetType) Values() []DeploymentTargetType {
-	return []DeploymentTargetType{
-		DeploymentTargetTypeInstanceTarget,
-		DeploymentTargetTypeLambdaTarget,
-		DeploymentTargetTypeECSTarget,
-		DeploymentTargetTypeCloudFormationTarget,
-	}
+	return []DeploymentTargetType{DeploymentTargetTypeInstanceTarget, DeploymentTargetTypeLambdaTarget, DeploymentTargetTypeECSTarget, DeploymentTargetTypeCloudFormationTarget}
 }
 
 // Known reports whether the model has the value.
-func (v DeploymentTargetType) Known() bool {
-	switch v {
-	case DeploymentTargetTypeInstanceTarget,
-		DeploymentTargetTypeLambdaTarget,
-		DeploymentTargetTypeECSTarget,
-		DeploymentTargetTypeCloudFormationTarget:
-		return true
-	}
-	return false
-}
+func (v DeploymentTargetType) Known() bool { return slices.Contains(v.Values(), v) }
 
 // DeploymentType is an enum of the model.
 type DeploymentType string
@@ -696,21 +672,11 @@ const (
 
 // Values lists the values of DeploymentType in the order of the model.
 func (DeploymentType) Values() []DeploymentType {
-	return []DeploymentType{
-		DeploymentTypeInPlace,
-		DeploymentTypeBlueGreen,
-	}
+	return []DeploymentType{DeploymentTypeInPlace, DeploymentTypeBlueGreen}
 }
 
 // Known reports whether the model has the value.
-func (v DeploymentType) Known() bool {
-	switch v {
-	case DeploymentTypeInPlace,
-		DeploymentTypeBlueGreen:
-		return true
-	}
-	return false
-}
+func (v DeploymentType) Known() bool { return slices.Contains(v.Values(), v) }
 
 // DeploymentWaitType is an enum of the model.
 type DeploymentWaitType string
@@ -723,21 +689,11 @@ const (
 
 // Values lists the values of DeploymentWaitType in the order of the model.
 func (DeploymentWaitType) Values() []DeploymentWaitType {
-	return []DeploymentWaitType{
-		DeploymentWaitTypeReadyWait,
-		DeploymentWaitTypeTerminationWait,
-	}
+	return []DeploymentWaitType{DeploymentWaitTypeReadyWait, DeploymentWaitTypeTerminationWait}
 }
 
 // Known reports whether the model has the value.
-func (v DeploymentWaitType) Known() bool {
-	switch v {
-	case DeploymentWaitTypeReadyWait,
-		DeploymentWaitTypeTerminationWait:
-		return true
-	}
-	return false
-}
+func (v DeploymentWaitType) Known() bool { return slices.Contains(v.Values(), v) }
 
 // Diagnostics is a structure of the model.
 type Diagnostics struct {
@@ -766,23 +722,11 @@ const (
 
 // Values lists the values of EC2TagFilterType in the order of the model.
 func (EC2TagFilterType) Values() []EC2TagFilterType {
-	return []EC2TagFilterType{
-		EC2TagFilterTypeKeyOnly,
-		EC2TagFilterTypeValueOnly,
-		EC2TagFilterTypeKeyAndValue,
-	}
+	return []EC2TagFilterType{EC2TagFilterTypeKeyOnly, EC2TagFilterTypeValueOnly, EC2TagFilterTypeKeyAndValue}
 }
 
 // Known reports whether the model has the value.
-func (v EC2TagFilterType) Known() bool {
-	switch v {
-	case EC2TagFilterTypeKeyOnly,
-		EC2TagFilterTypeValueOnly,
-		EC2TagFilterTypeKeyAndValue:
-		return true
-	}
-	return false
-}
+func (v EC2TagFilterType) Known() bool { return slices.Contains(v.Values(), v) }
 
 // EC2TagSet is a structure of the model.
 type EC2TagSet struct {
@@ -866,85 +810,11 @@ const (
 
 // Values lists the values of ErrorCode in the order of the model.
 func (ErrorCode) Values() []ErrorCode {
-	return []ErrorCode{
-		ErrorCodeAgentIssue,
-		ErrorCodeAlarmActive,
-		ErrorCodeApplicationMissing,
-		ErrorCodeAutoscalingValidationError,
-		ErrorCodeAutoScalingConfiguration,
-		ErrorCodeAutoScalingIamRolePermissions,
-		ErrorCodeCodedeployResourceCannotBeFound,
-		ErrorCodeCustomerApplicationUnhealthy,
-		ErrorCodeDeploymentGroupMissing,
-		ErrorCodeEcsUpdateError,
-		ErrorCodeElasticLoadBalancingInvalid,
-		ErrorCodeElbInvalidInstance,
-		ErrorCodeHealthConstraints,
-		ErrorCodeHealthConstraintsInvalid,
-		ErrorCodeHookExecutionFailure,
-		ErrorCodeIamRoleMissing,
-		ErrorCodeIamRolePermissions,
-		ErrorCodeInternalError,
-		ErrorCodeInvalidEcsService,
-		ErrorCodeInvalidLambdaConfiguration,
-		ErrorCodeInvalidLambdaFunction,
-		ErrorCodeInvalidRevision,
-		ErrorCodeManualStop,
-		ErrorCodeMissingBlueGreenDeploymentConfiguration,
-		ErrorCodeMissingElbInformation,
-		ErrorCodeMissingGithubToken,
-		ErrorCodeNoEc2Subscription,
-		ErrorCodeNoInstances,
-		ErrorCodeOverMaxInstances,
-		ErrorCodeResourceLimitExceeded,
-		ErrorCodeRevisionMissing,
-		ErrorCodeThrottled,
-		ErrorCodeTimeout,
-		ErrorCodeCloudformationStackFailure,
-	}
+	return []ErrorCode{ErrorCodeAgentIssue, ErrorCodeAlarmActive, ErrorCodeApplicationMissing, ErrorCodeAutoscalingValidationError, ErrorCodeAutoScalingConfiguration, ErrorCodeAutoScalingIamRolePermissions, ErrorCodeCodedeployResourceCannotBeFound, ErrorCodeCustomerApplicationUnhealthy, ErrorCodeDeploymentGroupMissing, ErrorCodeEcsUpdateError, ErrorCodeElasticLoadBalancingInvalid, ErrorCodeElbInvalidInstance, ErrorCodeHealthConstraints, ErrorCodeHealthConstraintsInvalid, ErrorCodeHookExecutionFailure, ErrorCodeIamRoleMissing, ErrorCodeIamRolePermissions, ErrorCodeInternalError, ErrorCodeInvalidEcsService, ErrorCodeInvalidLambdaConfiguration, ErrorCodeInvalidLambdaFunction, ErrorCodeInvalidRevision, ErrorCodeManualStop, ErrorCodeMissingBlueGreenDeploymentConfiguration, ErrorCodeMissingElbInformation, ErrorCodeMissingGithubToken, ErrorCodeNoEc2Subscription, ErrorCodeNoInstances, ErrorCodeOverMaxInstances, ErrorCodeResourceLimitExceeded, ErrorCodeRevisionMissing, ErrorCodeThrottled, ErrorCodeTimeout, ErrorCodeCloudformationStackFailure}
 }
 
 // Known reports whether the model has the value.
-func (v ErrorCode) Known() bool {
-	switch v {
-	case ErrorCodeAgentIssue,
-		ErrorCodeAlarmActive,
-		ErrorCodeApplicationMissing,
-		ErrorCodeAutoscalingValidationError,
-		ErrorCodeAutoScalingConfiguration,
-		ErrorCodeAutoScalingIamRolePermissions,
-		ErrorCodeCodedeployResourceCannotBeFound,
-		ErrorCodeCustomerApplicationUnhealthy,
-		ErrorCodeDeploymentGroupMissing,
-		ErrorCodeEcsUpdateError,
-		ErrorCodeElasticLoadBalancingInvalid,
-		ErrorCodeElbInvalidInstance,
-		ErrorCodeHealthConstraints,
-		ErrorCodeHealthConstraintsInvalid,
-		ErrorCodeHookExecutionFailure,
-		ErrorCodeIamRoleMissing,
-		ErrorCodeIamRolePermissions,
-		ErrorCodeInternalError,
-		ErrorCodeInvalidEcsService,
-		ErrorCodeInvalidLambdaConfiguration,
-		ErrorCodeInvalidLambdaFunction,
-		ErrorCodeInvalidRevision,
-		ErrorCodeManualStop,
-		ErrorCodeMissingBlueGreenDeploymentConfiguration,
-		ErrorCodeMissingElbInformation,
-		ErrorCodeMissingGithubToken,
-		ErrorCodeNoEc2Subscription,
-		ErrorCodeNoInstances,
-		ErrorCodeOverMaxInstances,
-		ErrorCodeResourceLimitExceeded,
-		ErrorCodeRevisionMissing,
-		ErrorCodeThrottled,
-		ErrorCodeTimeout,
-		ErrorCodeCloudformationStackFailure:
-		return true
-	}
-	return false
-}
+func (v ErrorCode) Known() bool { return slices.Contains(v.Values(), v) }
 
 // ErrorInformation is a structure of the model.
 type ErrorInformation struct {
@@ -964,22 +834,19 @@ const (
 
 // Values lists the values of FileExistsBehavior in the order of the model.
 func (FileExistsBehavior) Values() []FileExistsBehavior {
-	return []FileExistsBehavior{
-		FileExistsBehaviorDisallow,
-		FileExistsBehaviorOverwrite,
-		FileExistsBehaviorRetain,
-	}
+	return []FileExistsBehavior{FileExistsBehaviorDisallow, FileExistsBehaviorOverwrite, FileExistsBehaviorRetain}
 }
 
 // Known reports whether the model has the value.
-func (v FileExistsBehavior) Known() bool {
-	switch v {
-	case FileExistsBehaviorDisallow,
-		FileExistsBehaviorOverwrite,
-		FileExistsBehaviorRetain:
-		return true
-	}
-	return false
+func (v FileExistsBehavior) Known() bool { return slices.Contains(v.Values(), v) }
+
+// GenericRevisionInfo is a structure of the model.
+type GenericRevisionInfo struct {
+	DeploymentGroups []string          `json:"deploymentGroups,omitzero"`
+	Description      string            `json:"description,omitzero"`
+	FirstUsedTime    *shapes.Timestamp `json:"firstUsedTime,omitzero"`
+	LastUsedTime     *shapes.Timestamp `json:"lastUsedTime,omitzero"`
+	RegisterTime     *shapes.Timestamp `json:"registerTime,omitzero"`
 }
 
 // GetApplicationInput is a structure of the model.
@@ -990,6 +857,19 @@ type GetApplicationInput struct {
 // GetApplicationOutput is a structure of the model.
 type GetApplicationOutput struct {
 	Application *ApplicationInfo `json:"application,omitzero"`
+}
+
+// GetApplicationRevisionInput is a structure of the model.
+type GetApplicationRevisionInput struct {
+	ApplicationName string            `json:"applicationName,omitzero" aws:"required,min=1,max=100"`
+	Revision        *RevisionLocation `json:"revision,omitzero" aws:"required"`
+}
+
+// GetApplicationRevisionOutput is a structure of the model.
+type GetApplicationRevisionOutput struct {
+	ApplicationName string               `json:"applicationName,omitzero" aws:"min=1,max=100"`
+	Revision        *RevisionLocation    `json:"revision,omitzero"`
+	RevisionInfo    *GenericRevisionInfo `json:"revisionInfo,omitzero"`
 }
 
 // GetDeploymentConfigInput is a structure of the model.
@@ -1051,21 +931,11 @@ const (
 
 // Values lists the values of GreenFleetProvisioningAction in the order of the model.
 func (GreenFleetProvisioningAction) Values() []GreenFleetProvisioningAction {
-	return []GreenFleetProvisioningAction{
-		GreenFleetProvisioningActionDiscoverExisting,
-		GreenFleetProvisioningActionCopyAutoScalingGroup,
-	}
+	return []GreenFleetProvisioningAction{GreenFleetProvisioningActionDiscoverExisting, GreenFleetProvisioningActionCopyAutoScalingGroup}
 }
 
 // Known reports whether the model has the value.
-func (v GreenFleetProvisioningAction) Known() bool {
-	switch v {
-	case GreenFleetProvisioningActionDiscoverExisting,
-		GreenFleetProvisioningActionCopyAutoScalingGroup:
-		return true
-	}
-	return false
-}
+func (v GreenFleetProvisioningAction) Known() bool { return slices.Contains(v.Values(), v) }
 
 // GreenFleetProvisioningOption is a structure of the model.
 type GreenFleetProvisioningOption struct {
@@ -1083,21 +953,11 @@ const (
 
 // Values lists the values of InstanceAction in the order of the model.
 func (InstanceAction) Values() []InstanceAction {
-	return []InstanceAction{
-		InstanceActionTerminate,
-		InstanceActionKeepAlive,
-	}
+	return []InstanceAction{InstanceActionTerminate, InstanceActionKeepAlive}
 }
 
 // Known reports whether the model has the value.
-func (v InstanceAction) Known() bool {
-	switch v {
-	case InstanceActionTerminate,
-		InstanceActionKeepAlive:
-		return true
-	}
-	return false
-}
+func (v InstanceAction) Known() bool { return slices.Contains(v.Values(), v) }
 
 // InstanceTarget is a structure of the model.
 type InstanceTarget struct {
@@ -1153,29 +1013,11 @@ const (
 
 // Values lists the values of LifecycleErrorCode in the order of the model.
 func (LifecycleErrorCode) Values() []LifecycleErrorCode {
-	return []LifecycleErrorCode{
-		LifecycleErrorCodeSuccess,
-		LifecycleErrorCodeScriptMissing,
-		LifecycleErrorCodeScriptNotExecutable,
-		LifecycleErrorCodeScriptTimedOut,
-		LifecycleErrorCodeScriptFailed,
-		LifecycleErrorCodeUnknownError,
-	}
+	return []LifecycleErrorCode{LifecycleErrorCodeSuccess, LifecycleErrorCodeScriptMissing, LifecycleErrorCodeScriptNotExecutable, LifecycleErrorCodeScriptTimedOut, LifecycleErrorCodeScriptFailed, LifecycleErrorCodeUnknownError}
 }
 
 // Known reports whether the model has the value.
-func (v LifecycleErrorCode) Known() bool {
-	switch v {
-	case LifecycleErrorCodeSuccess,
-		LifecycleErrorCodeScriptMissing,
-		LifecycleErrorCodeScriptNotExecutable,
-		LifecycleErrorCodeScriptTimedOut,
-		LifecycleErrorCodeScriptFailed,
-		LifecycleErrorCodeUnknownError:
-		return true
-	}
-	return false
-}
+func (v LifecycleErrorCode) Known() bool { return slices.Contains(v.Values(), v) }
 
 // LifecycleEvent is a structure of the model.
 type LifecycleEvent struct {
@@ -1201,28 +1043,27 @@ const (
 
 // Values lists the values of LifecycleEventStatus in the order of the model.
 func (LifecycleEventStatus) Values() []LifecycleEventStatus {
-	return []LifecycleEventStatus{
-		LifecycleEventStatusPending,
-		LifecycleEventStatusInProgress,
-		LifecycleEventStatusSucceeded,
-		LifecycleEventStatusFailed,
-		LifecycleEventStatusSkipped,
-		LifecycleEventStatusUnknown,
-	}
+	return []LifecycleEventStatus{LifecycleEventStatusPending, LifecycleEventStatusInProgress, LifecycleEventStatusSucceeded, LifecycleEventStatusFailed, LifecycleEventStatusSkipped, LifecycleEventStatusUnknown}
 }
 
 // Known reports whether the model has the value.
-func (v LifecycleEventStatus) Known() bool {
-	switch v {
-	case LifecycleEventStatusPending,
-		LifecycleEventStatusInProgress,
-		LifecycleEventStatusSucceeded,
-		LifecycleEventStatusFailed,
-		LifecycleEventStatusSkipped,
-		LifecycleEventStatusUnknown:
-		return true
-	}
-	return false
+func (v LifecycleEventStatus) Known() bool { return slices.Contains(v.Values(), v) }
+
+// ListApplicationRevisionsInput is a structure of the model.
+type ListApplicationRevisionsInput struct {
+	ApplicationName string                    `json:"applicationName,omitzero" aws:"required,min=1,max=100"`
+	Deployed        ListStateFilterAction     `json:"deployed,omitzero"`
+	NextToken       string                    `json:"nextToken,omitzero"`
+	S3Bucket        string                    `json:"s3Bucket,omitzero"`
+	S3KeyPrefix     string                    `json:"s3KeyPrefix,omitzero"`
+	SortBy          ApplicationRevisionSortBy `json:"sortBy,omitzero"`
+	SortOrder       SortOrder                 `json:"sortOrder,omitzero"`
+}
+
+// ListApplicationRevisionsOutput is a structure of the model.
+type ListApplicationRevisionsOutput struct {
+	NextToken string             `json:"nextToken,omitzero"`
+	Revisions []RevisionLocation `json:"revisions,omitzero"`
 }
 
 // ListApplicationsInput is a structure of the model.
@@ -1289,6 +1130,36 @@ type ListDeploymentsOutput struct {
 	NextToken   string   `json:"nextToken,omitzero"`
 }
 
+// ListStateFilterAction is an enum of the model.
+type ListStateFilterAction string
+
+// The values of ListStateFilterAction.
+const (
+	ListStateFilterActionInclude ListStateFilterAction = "include"
+	ListStateFilterActionExclude ListStateFilterAction = "exclude"
+	ListStateFilterActionIgnore  ListStateFilterAction = "ignore"
+)
+
+// Values lists the values of ListStateFilterAction in the order of the model.
+func (ListStateFilterAction) Values() []ListStateFilterAction {
+	return []ListStateFilterAction{ListStateFilterActionInclude, ListStateFilterActionExclude, ListStateFilterActionIgnore}
+}
+
+// Known reports whether the model has the value.
+func (v ListStateFilterAction) Known() bool { return slices.Contains(v.Values(), v) }
+
+// ListTagsForResourceInput is a structure of the model.
+type ListTagsForResourceInput struct {
+	NextToken   string `json:"NextToken,omitzero"`
+	ResourceARN string `json:"ResourceArn,omitzero" aws:"required,min=1,max=1011"`
+}
+
+// ListTagsForResourceOutput is a structure of the model.
+type ListTagsForResourceOutput struct {
+	NextToken string `json:"NextToken,omitzero"`
+	Tags      []Tag  `json:"Tags,omitzero"`
+}
+
 // LoadBalancerInfo is a structure of the model.
 type LoadBalancerInfo struct {
 	ElbInfoList             []ELBInfo             `json:"elbInfoList,omitzero"`
@@ -1319,21 +1190,11 @@ const (
 
 // Values lists the values of MinimumHealthyHostsPerZoneType in the order of the model.
 func (MinimumHealthyHostsPerZoneType) Values() []MinimumHealthyHostsPerZoneType {
-	return []MinimumHealthyHostsPerZoneType{
-		MinimumHealthyHostsPerZoneTypeHostCount,
-		MinimumHealthyHostsPerZoneTypeFleetPercent,
-	}
+	return []MinimumHealthyHostsPerZoneType{MinimumHealthyHostsPerZoneTypeHostCount, MinimumHealthyHostsPerZoneTypeFleetPercent}
 }
 
 // Known reports whether the model has the value.
-func (v MinimumHealthyHostsPerZoneType) Known() bool {
-	switch v {
-	case MinimumHealthyHostsPerZoneTypeHostCount,
-		MinimumHealthyHostsPerZoneTypeFleetPercent:
-		return true
-	}
-	return false
-}
+func (v MinimumHealthyHostsPerZoneType) Known() bool { return slices.Contains(v.Values(), v) }
 
 // MinimumHealthyHostsType is an enum of the model.
 type MinimumHealthyHostsType string
@@ -1346,21 +1207,11 @@ const (
 
 // Values lists the values of MinimumHealthyHostsType in the order of the model.
 func (MinimumHealthyHostsType) Values() []MinimumHealthyHostsType {
-	return []MinimumHealthyHostsType{
-		MinimumHealthyHostsTypeHostCount,
-		MinimumHealthyHostsTypeFleetPercent,
-	}
+	return []MinimumHealthyHostsType{MinimumHealthyHostsTypeHostCount, MinimumHealthyHostsTypeFleetPercent}
 }
 
 // Known reports whether the model has the value.
-func (v MinimumHealthyHostsType) Known() bool {
-	switch v {
-	case MinimumHealthyHostsTypeHostCount,
-		MinimumHealthyHostsTypeFleetPercent:
-		return true
-	}
-	return false
-}
+func (v MinimumHealthyHostsType) Known() bool { return slices.Contains(v.Values(), v) }
 
 // OnPremisesTagSet is a structure of the model.
 type OnPremisesTagSet struct {
@@ -1378,21 +1229,11 @@ const (
 
 // Values lists the values of OutdatedInstancesStrategy in the order of the model.
 func (OutdatedInstancesStrategy) Values() []OutdatedInstancesStrategy {
-	return []OutdatedInstancesStrategy{
-		OutdatedInstancesStrategyUpdate,
-		OutdatedInstancesStrategyIgnore,
-	}
+	return []OutdatedInstancesStrategy{OutdatedInstancesStrategyUpdate, OutdatedInstancesStrategyIgnore}
 }
 
 // Known reports whether the model has the value.
-func (v OutdatedInstancesStrategy) Known() bool {
-	switch v {
-	case OutdatedInstancesStrategyUpdate,
-		OutdatedInstancesStrategyIgnore:
-		return true
-	}
-	return false
-}
+func (v OutdatedInstancesStrategy) Known() bool { return slices.Contains(v.Values(), v) }
 
 // PutLifecycleEventHookExecutionStatusInput is a structure of the model.
 type PutLifecycleEventHookExecutionStatusInput struct {
@@ -1412,10 +1253,23 @@ type RawString struct {
 	Sha256  string `json:"sha256,omitzero"`
 }
 
+// RegisterApplicationRevisionInput is a structure of the model.
+type RegisterApplicationRevisionInput struct {
+	ApplicationName string            `json:"applicationName,omitzero" aws:"required,min=1,max=100"`
+	Description     string            `json:"description,omitzero"`
+	Revision        *RevisionLocation `json:"revision,omitzero" aws:"required"`
+}
+
 // RelatedDeployments is a structure of the model.
 type RelatedDeployments struct {
 	AutoUpdateOutdatedInstancesDeploymentIDs    []string `json:"autoUpdateOutdatedInstancesDeploymentIds,omitzero"`
 	AutoUpdateOutdatedInstancesRootDeploymentID string   `json:"autoUpdateOutdatedInstancesRootDeploymentId,omitzero"`
+}
+
+// RevisionInfo is a structure of the model.
+type RevisionInfo struct {
+	GenericRevisionInfo *GenericRevisionInfo `json:"genericRevisionInfo,omitzero"`
+	RevisionLocation    *RevisionLocation    `json:"revisionLocation,omitzero"`
 }
 
 // RevisionLocation is a structure of the model.
@@ -1440,25 +1294,11 @@ const (
 
 // Values lists the values of RevisionLocationType in the order of the model.
 func (RevisionLocationType) Values() []RevisionLocationType {
-	return []RevisionLocationType{
-		RevisionLocationTypeS3,
-		RevisionLocationTypeGitHub,
-		RevisionLocationTypeString,
-		RevisionLocationTypeAppSpecContent,
-	}
+	return []RevisionLocationType{RevisionLocationTypeS3, RevisionLocationTypeGitHub, RevisionLocationTypeString, RevisionLocationTypeAppSpecContent}
 }
 
 // Known reports whether the model has the value.
-func (v RevisionLocationType) Known() bool {
-	switch v {
-	case RevisionLocationTypeS3,
-		RevisionLocationTypeGitHub,
-		RevisionLocationTypeString,
-		RevisionLocationTypeAppSpecContent:
-		return true
-	}
-	return false
-}
+func (v RevisionLocationType) Known() bool { return slices.Contains(v.Values(), v) }
 
 // RollbackInfo is a structure of the model.
 type RollbackInfo struct {
@@ -1480,6 +1320,23 @@ type S3Location struct {
 type SkipWaitTimeForInstanceTerminationInput struct {
 	DeploymentID string `json:"deploymentId,omitzero"`
 }
+
+// SortOrder is an enum of the model.
+type SortOrder string
+
+// The values of SortOrder.
+const (
+	SortOrderAscending  SortOrder = "ascending"
+	SortOrderDescending SortOrder = "descending"
+)
+
+// Values lists the values of SortOrder in the order of the model.
+func (SortOrder) Values() []SortOrder {
+	return []SortOrder{SortOrderAscending, SortOrderDescending}
+}
+
+// Known reports whether the model has the value.
+func (v SortOrder) Known() bool { return slices.Contains(v.Values(), v) }
 
 // StopDeploymentInput is a structure of the model.
 type StopDeploymentInput struct {
@@ -1504,20 +1361,16 @@ const (
 
 // Values lists the values of StopStatus in the order of the model.
 func (StopStatus) Values() []StopStatus {
-	return []StopStatus{
-		StopStatusPending,
-		StopStatusSucceeded,
-	}
+	return []StopStatus{StopStatusPending, StopStatusSucceeded}
 }
 
 // Known reports whether the model has the value.
-func (v StopStatus) Known() bool {
-	switch v {
-	case StopStatusPending,
-		StopStatusSucceeded:
-		return true
-	}
-	return false
+func (v StopStatus) Known() bool { return slices.Contains(v.Values(), v) }
+
+// Tag is a structure of the model.
+type Tag struct {
+	Key   string `json:"Key,omitzero"`
+	Value string `json:"Value,omitzero"`
 }
 
 // TagFilter is a structure of the model.
@@ -1539,22 +1392,20 @@ const (
 
 // Values lists the values of TagFilterType in the order of the model.
 func (TagFilterType) Values() []TagFilterType {
-	return []TagFilterType{
-		TagFilterTypeKeyOnly,
-		TagFilterTypeValueOnly,
-		TagFilterTypeKeyAndValue,
-	}
+	return []TagFilterType{TagFilterTypeKeyOnly, TagFilterTypeValueOnly, TagFilterTypeKeyAndValue}
 }
 
 // Known reports whether the model has the value.
-func (v TagFilterType) Known() bool {
-	switch v {
-	case TagFilterTypeKeyOnly,
-		TagFilterTypeValueOnly,
-		TagFilterTypeKeyAndValue:
-		return true
-	}
-	return false
+func (v TagFilterType) Known() bool { return slices.Contains(v.Values(), v) }
+
+// TagResourceInput is a structure of the model.
+type TagResourceInput struct {
+	ResourceARN string `json:"ResourceArn,omitzero" aws:"required,min=1,max=1011"`
+	Tags        []Tag  `json:"Tags,omitzero" aws:"required"`
+}
+
+// TagResourceOutput is a structure of the model.
+type TagResourceOutput struct {
 }
 
 // TargetFilterName is an enum of the model.
@@ -1568,21 +1419,11 @@ const (
 
 // Values lists the values of TargetFilterName in the order of the model.
 func (TargetFilterName) Values() []TargetFilterName {
-	return []TargetFilterName{
-		TargetFilterNameTargetStatus,
-		TargetFilterNameServerInstanceLabel,
-	}
+	return []TargetFilterName{TargetFilterNameTargetStatus, TargetFilterNameServerInstanceLabel}
 }
 
 // Known reports whether the model has the value.
-func (v TargetFilterName) Known() bool {
-	switch v {
-	case TargetFilterNameTargetStatus,
-		TargetFilterNameServerInstanceLabel:
-		return true
-	}
-	return false
-}
+func (v TargetFilterName) Known() bool { return slices.Contains(v.Values(), v) }
 
 // TargetGroupInfo is a structure of the model.
 type TargetGroupInfo struct {
@@ -1614,21 +1455,11 @@ const (
 
 // Values lists the values of TargetLabel in the order of the model.
 func (TargetLabel) Values() []TargetLabel {
-	return []TargetLabel{
-		TargetLabelBlue,
-		TargetLabelGreen,
-	}
+	return []TargetLabel{TargetLabelBlue, TargetLabelGreen}
 }
 
 // Known reports whether the model has the value.
-func (v TargetLabel) Known() bool {
-	switch v {
-	case TargetLabelBlue,
-		TargetLabelGreen:
-		return true
-	}
-	return false
-}
+func (v TargetLabel) Known() bool { return slices.Contains(v.Values(), v) }
 
 // TargetStatus is an enum of the model.
 type TargetStatus string
@@ -1646,31 +1477,11 @@ const (
 
 // Values lists the values of TargetStatus in the order of the model.
 func (TargetStatus) Values() []TargetStatus {
-	return []TargetStatus{
-		TargetStatusPending,
-		TargetStatusInProgress,
-		TargetStatusSucceeded,
-		TargetStatusFailed,
-		TargetStatusSkipped,
-		TargetStatusUnknown,
-		TargetStatusReady,
-	}
+	return []TargetStatus{TargetStatusPending, TargetStatusInProgress, TargetStatusSucceeded, TargetStatusFailed, TargetStatusSkipped, TargetStatusUnknown, TargetStatusReady}
 }
 
 // Known reports whether the model has the value.
-func (v TargetStatus) Known() bool {
-	switch v {
-	case TargetStatusPending,
-		TargetStatusInProgress,
-		TargetStatusSucceeded,
-		TargetStatusFailed,
-		TargetStatusSkipped,
-		TargetStatusUnknown,
-		TargetStatusReady:
-		return true
-	}
-	return false
-}
+func (v TargetStatus) Known() bool { return slices.Contains(v.Values(), v) }
 
 // TimeBasedCanary is a structure of the model.
 type TimeBasedCanary struct {
@@ -1714,23 +1525,11 @@ const (
 
 // Values lists the values of TrafficRoutingType in the order of the model.
 func (TrafficRoutingType) Values() []TrafficRoutingType {
-	return []TrafficRoutingType{
-		TrafficRoutingTypeTimeBasedCanary,
-		TrafficRoutingTypeTimeBasedLinear,
-		TrafficRoutingTypeAllAtOnce,
-	}
+	return []TrafficRoutingType{TrafficRoutingTypeTimeBasedCanary, TrafficRoutingTypeTimeBasedLinear, TrafficRoutingTypeAllAtOnce}
 }
 
 // Known reports whether the model has the value.
-func (v TrafficRoutingType) Known() bool {
-	switch v {
-	case TrafficRoutingTypeTimeBasedCanary,
-		TrafficRoutingTypeTimeBasedLinear,
-		TrafficRoutingTypeAllAtOnce:
-		return true
-	}
-	return false
-}
+func (v TrafficRoutingType) Known() bool { return slices.Contains(v.Values(), v) }
 
 // TriggerConfig is a structure of the model.
 type TriggerConfig struct {
@@ -1758,36 +1557,54 @@ const (
 
 // Values lists the values of TriggerEventType in the order of the model.
 func (TriggerEventType) Values() []TriggerEventType {
-	return []TriggerEventType{
-		TriggerEventTypeDeploymentStart,
-		TriggerEventTypeDeploymentSuccess,
-		TriggerEventTypeDeploymentFailure,
-		TriggerEventTypeDeploymentStop,
-		TriggerEventTypeDeploymentRollback,
-		TriggerEventTypeDeploymentReady,
-		TriggerEventTypeInstanceStart,
-		TriggerEventTypeInstanceSuccess,
-		TriggerEventTypeInstanceFailure,
-		TriggerEventTypeInstanceReady,
-	}
+	return []TriggerEventType{TriggerEventTypeDeploymentStart, TriggerEventTypeDeploymentSuccess, TriggerEventTypeDeploymentFailure, TriggerEventTypeDeploymentStop, TriggerEventTypeDeploymentRollback, TriggerEventTypeDeploymentReady, TriggerEventTypeInstanceStart, TriggerEventTypeInstanceSuccess, TriggerEventTypeInstanceFailure, TriggerEventTypeInstanceReady}
 }
 
 // Known reports whether the model has the value.
-func (v TriggerEventType) Known() bool {
-	switch v {
-	case TriggerEventTypeDeploymentStart,
-		TriggerEventTypeDeploymentSuccess,
-		TriggerEventTypeDeploymentFailure,
-		TriggerEventTypeDeploymentStop,
-		TriggerEventTypeDeploymentRollback,
-		TriggerEventTypeDeploymentReady,
-		TriggerEventTypeInstanceStart,
-		TriggerEventTypeInstanceSuccess,
-		TriggerEventTypeInstanceFailure,
-		TriggerEventTypeInstanceReady:
-		return true
-	}
-	return false
+func (v TriggerEventType) Known() bool { return slices.Contains(v.Values(), v) }
+
+// UntagResourceInput is a structure of the model.
+type UntagResourceInput struct {
+	ResourceARN string   `json:"ResourceArn,omitzero" aws:"required,min=1,max=1011"`
+	TagKeys     []string `json:"TagKeys,omitzero" aws:"required"`
+}
+
+// UntagResourceOutput is a structure of the model.
+type UntagResourceOutput struct {
+}
+
+// UpdateApplicationInput is a structure of the model.
+type UpdateApplicationInput struct {
+	ApplicationName    string `json:"applicationName,omitzero" aws:"min=1,max=100"`
+	NewApplicationName string `json:"newApplicationName,omitzero" aws:"min=1,max=100"`
+}
+
+// UpdateDeploymentGroupInput is a structure of the model.
+type UpdateDeploymentGroupInput struct {
+	AlarmConfiguration               *AlarmConfiguration               `json:"alarmConfiguration,omitzero"`
+	ApplicationName                  string                            `json:"applicationName,omitzero" aws:"required,min=1,max=100"`
+	AutoRollbackConfiguration        *AutoRollbackConfiguration        `json:"autoRollbackConfiguration,omitzero"`
+	AutoScalingGroups                []string                          `json:"autoScalingGroups,omitzero"`
+	BlueGreenDeploymentConfiguration *BlueGreenDeploymentConfiguration `json:"blueGreenDeploymentConfiguration,omitzero"`
+	CurrentDeploymentGroupName       string                            `json:"currentDeploymentGroupName,omitzero" aws:"required,min=1,max=100"`
+	DeploymentConfigName             string                            `json:"deploymentConfigName,omitzero" aws:"min=1,max=100"`
+	DeploymentStyle                  *DeploymentStyle                  `json:"deploymentStyle,omitzero"`
+	Ec2TagFilters                    []EC2TagFilter                    `json:"ec2TagFilters,omitzero"`
+	Ec2TagSet                        *EC2TagSet                        `json:"ec2TagSet,omitzero"`
+	EcsServices                      []ECSService                      `json:"ecsServices,omitzero"`
+	LoadBalancerInfo                 *LoadBalancerInfo                 `json:"loadBalancerInfo,omitzero"`
+	NewDeploymentGroupName           string                            `json:"newDeploymentGroupName,omitzero" aws:"min=1,max=100"`
+	OnPremisesInstanceTagFilters     []TagFilter                       `json:"onPremisesInstanceTagFilters,omitzero"`
+	OnPremisesTagSet                 *OnPremisesTagSet                 `json:"onPremisesTagSet,omitzero"`
+	OutdatedInstancesStrategy        OutdatedInstancesStrategy         `json:"outdatedInstancesStrategy,omitzero"`
+	ServiceRoleARN                   string                            `json:"serviceRoleArn,omitzero"`
+	TerminationHookEnabled           *bool                             `json:"terminationHookEnabled,omitzero"`
+	TriggerConfigurations            []TriggerConfig                   `json:"triggerConfigurations,omitzero"`
+}
+
+// UpdateDeploymentGroupOutput is a structure of the model.
+type UpdateDeploymentGroupOutput struct {
+	HooksNotCleanedUp []AutoScalingGroup `json:"hooksNotCleanedUp,omitzero"`
 }
 
 // ZonalConfig is a structure of the model.
