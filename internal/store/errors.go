@@ -18,7 +18,7 @@ var (
 	ErrForeign = errors.New("not a database of Greengate")
 	// ErrDiskFull says that a write was refused for want of space; nothing of it was stored, and it
 	// may be repeated when there is space again.
-	ErrDiskFull = errors.New("disk full")
+	ErrDiskFull = fmt.Errorf("disk full: %w", syscall.ENOSPC)
 	// ErrClosed says that the DB was closed.
 	ErrClosed = errors.New("store is closed")
 )
