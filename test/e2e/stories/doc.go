@@ -13,6 +13,7 @@
 //	bg NAME CMD ARGS...        start in the background; waitbg NAME N waits for it to end with exit code N
 //	await RE CMD ARGS...       repeat until the output matches
 //	gone                       wait until no process of the story is left
+//	memory-below ROLE MIB      the most memory that a role has had
 //	signal NAME SIG            send a signal to a background command, to serve, or to a role of it
 //
 //	[!] stdout RE, stderr RE   what the last command printed

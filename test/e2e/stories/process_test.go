@@ -112,6 +112,19 @@ func (s *story) pidOf(name string) int {
 	return role.PID
 }
 
+// memoryBelow looks at the most memory that a role has had, in MiB.
+func (s *story) memoryBelow(_ bool, args []string) {
+	s.Helper()
+	status := s.read("/proc/" + strconv.Itoa(s.pidOf(args[0])) + "/status")
+	peak := regexp.MustCompile(`(?m)^VmHWM:\s+(\d+) kB$`).FindStringSubmatch(status)
+	if peak == nil {
+		s.Fatalf("no VmHWM in:\n%s", status)
+	}
+	if got, most := s.number(peak[1])>>10, s.number(args[1]); got >= most {
+		s.Errorf("the %s has had %d MiB, want less than %d", args[0], got, most)
+	}
+}
+
 // left are the processes of the story: those whose folder, arguments or environment name its folder.
 func (s *story) left() []int {
 	s.Helper()

@@ -83,11 +83,12 @@ func commands() map[string]command {
 			})
 		},
 
-		"serve":  (*story).serve,
-		"bg":     (*story).background,
-		"waitbg": (*story).waitBackground,
-		"signal": (*story).signal,
-		"gone":   func(s *story, _ bool, _ []string) { s.gone() },
+		"serve":        (*story).serve,
+		"bg":           (*story).background,
+		"waitbg":       (*story).waitBackground,
+		"signal":       (*story).signal,
+		"memory-below": (*story).memoryBelow,
+		"gone":         func(s *story, _ bool, _ []string) { s.gone() },
 
 		"json":      func(s *story, _ bool, _ []string) { s.document() },
 		"jsonlines": (*story).jsonLines,

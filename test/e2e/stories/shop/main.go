@@ -78,12 +78,15 @@ func flood(megabytes string) error {
 	return nil
 }
 
-// linger leaves a process behind that has a session, and no terminal, environment or output, of its own.
-func linger(seconds string) error {
-	cmd := exec.Command("sleep", seconds) //nolint:gosec,noctx // it is to outlive everything
+// linger leaves a process behind that has a session of its own and no environment, but holds our output open.
+func linger(pidFile string) error {
+	cmd := exec.Command("sleep", "600") //nolint:noctx // it is to outlive everything
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
-	return cmd.Start()
+	cmd.Env, cmd.Stdout = []string{"PATH=" + os.Getenv("PATH")}, os.Stdout
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	return os.WriteFile(pidFile, []byte(strconv.Itoa(cmd.Process.Pid)), 0o600)
 }
 
 // lambda is a bootstrap of the provided runtimes: it asks for events, tests what TEST_URL names and reports.
