@@ -85,6 +85,7 @@ func BenchmarkVerdictToWeights(b *testing.B) {
 
 // timed runs one deployment with the default pace.
 func (y story) timed(b *testing.B, watch *stopwatch, db engine.Store, n int) error {
+	b.Helper()
 	s := newStage(b, enginetest.Config{Store: db}, engine.Pace{}, 5*time.Millisecond)
 	defer s.close()
 	y.set(s)

@@ -27,11 +27,11 @@ var quickPace = engine.Pace{
 	Poll: 2 * time.Millisecond, Watch: 20 * time.Millisecond, Backoff: 2 * time.Millisecond, MaxPause: 20 * time.Millisecond,
 }
 
-func openDB(t testing.TB, dir string) *store.DB {
-	t.Helper()
-	db, err := store.Open(t.Context(), store.Config{Dir: dir})
+func openDB(tb testing.TB, dir string) *store.DB {
+	tb.Helper()
+	db, err := store.Open(tb.Context(), store.Config{Dir: dir})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return db
 }
@@ -124,7 +124,7 @@ func files(t *testing.T, dir string) map[string]string {
 }
 
 // crowd is many deployments at the same time, each of a service of its own.
-func crowd(w *enginetest.World, eng *engine.Engine, db *store.DB, n int, create func(deploy.New) error) error {
+func crowd(w *enginetest.World, n int, create func(deploy.New) error) error {
 	w.Program("green", enginetest.Program{Ready: 20 * time.Millisecond})
 	var wg sync.WaitGroup
 	errs := make([]error, n)
@@ -160,7 +160,7 @@ func scale(dir string, n int, out io.Writer) error {
 	var run sync.WaitGroup
 	run.Go(func() { err = errors.Join(err, eng.Run(life.Context())) })
 	began := time.Now()
-	failed := crowd(w, eng, db, n, func(r deploy.New) error {
+	failed := crowd(w, n, func(r deploy.New) error {
 		_, err := eng.Create(bg(), r)
 		return err
 	})

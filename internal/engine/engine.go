@@ -129,8 +129,7 @@ func (e *Engine) Post(ctx context.Context, id, key string, ev deploy.Event) (boo
 
 // unsure wakes a deployment after a write that returned an error and may have been stored all the same.
 func (e *Engine) unsure(id string, err error) {
-	var fault *deploy.Error
-	if !errors.As(err, &fault) {
+	if _, told := errors.AsType[*deploy.Error](err); !told {
 		e.start(id)
 	}
 }

@@ -32,7 +32,7 @@ func scaleMain() int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	fmt.Println("peak", peak)
+	fmt.Fprintln(os.Stdout, "peak", peak)
 	return 0
 }
 
@@ -62,23 +62,23 @@ func TestEngine_scale(t *testing.T) {
 	}
 }
 
-func measure(t testing.TB) int64 {
-	t.Helper()
+func measure(tb testing.TB) int64 {
+	tb.Helper()
 	if _, err := os.Stat("/proc/self/status"); err != nil {
-		t.Skip("no /proc: peak memory is not measured here")
+		tb.Skip("no /proc: peak memory is not measured here")
 	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(cmd.Environ(), scaleEnv+"="+t.TempDir())
+	cmd := exec.CommandContext(tb.Context(), os.Args[0])
+	cmd.Env = append(cmd.Environ(), scaleEnv+"="+tb.TempDir())
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		tb.Fatalf("%v\n%s", err, out)
 	}
 	said, last, ok := strings.Cut(strings.TrimSpace(string(out)), "\npeak ")
 	peak, err := strconv.ParseInt(last, 10, 64)
 	if !ok || err != nil {
-		t.Fatalf("no measurement in %q", out)
+		tb.Fatalf("no measurement in %q", out)
 	}
-	t.Logf("%s, peak memory %d MiB", said, peak>>20)
+	tb.Logf("%s, peak memory %d MiB", said, peak>>20)
 	return peak
 }
 

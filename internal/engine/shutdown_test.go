@@ -164,7 +164,7 @@ func TestEngine_routesInOrder(t *testing.T) {
 		s.ended.Go(func() { _ = eng.Run(life.Context()) })
 		s.create(y.request())
 		<-asked
-		s.post(deployID, "stop", deploy.Event{Kind: deploy.EventStop, By: "ann"})
+		s.post("stop", deploy.Event{Kind: deploy.EventStop, By: "ann"})
 		s.over()
 		if got, _ := s.w.Serves(service); weight(got, blueID) != 100 {
 			t.Errorf("production is at %v in the end", got)

@@ -37,7 +37,7 @@ type stage struct {
 	w     *enginetest.World
 	pace  engine.Pace
 	stop  context.CancelFunc
-	ctx   context.Context
+	ctx   context.Context //nolint:containedctx // the life of the stage, until close
 	ended sync.WaitGroup
 	rest  time.Duration // between a crash and the next start, and between looks of the operator
 
@@ -45,8 +45,9 @@ type stage struct {
 	eng *engine.Engine
 }
 
-func newStage(t testing.TB, cfg enginetest.Config, pace engine.Pace, rest time.Duration) *stage {
-	s := &stage{t: t, pace: pace, rest: rest}
+func newStage(tb testing.TB, cfg enginetest.Config, pace engine.Pace, rest time.Duration) *stage {
+	tb.Helper()
+	s := &stage{t: tb, pace: pace, rest: rest}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	cfg.Report = s.report
 	s.w = enginetest.New(cfg)
@@ -114,10 +115,10 @@ func (s *stage) create(n deploy.New) {
 }
 
 // post sends an event until it is there, once.
-func (s *stage) post(id, key string, ev deploy.Event) {
+func (s *stage) post(key string, ev deploy.Event) {
 	for {
 		ev.At = time.Now()
-		_, err := s.engine().Post(s.ctx, id, key, ev)
+		_, err := s.engine().Post(s.ctx, deployID, key, ev)
 		if err == nil || ours(err) {
 			return
 		}
@@ -142,14 +143,12 @@ func (s *stage) report(ctx context.Context, effect string, status deploy.Verdict
 }
 
 // until waits for a state of the deployment, without passing points; its end ends the wait as well.
-func (s *stage) until(what string, ok func(d deploy.Deployment) bool) (d deploy.Deployment) {
+func (s *stage) until(what string, ok func(d deploy.Deployment) bool) {
 	s.t.Helper()
 	s.await("the deployment is "+what, func() bool {
-		var err error
-		d, err = s.w.Deployment(s.ctx, deployID)
+		d, err := s.w.Deployment(s.ctx, deployID)
 		return err == nil && (ok(d) || d.Phase.Terminal())
 	})
-	return d
 }
 
 // await looks again whenever something was written, for an hour at the longest.
@@ -167,9 +166,9 @@ func (s *stage) await(what string, ok func() bool) {
 	s.fatalf("not seen: %s", what)
 }
 
-func (s *stage) phase(p deploy.Phase) deploy.Deployment {
+func (s *stage) phase(p deploy.Phase) {
 	s.t.Helper()
-	return s.until("in "+string(p), func(d deploy.Deployment) bool { return d.Phase == p })
+	s.until("in "+string(p), func(d deploy.Deployment) bool { return d.Phase == p })
 }
 
 // over waits until nothing is active any more.

@@ -88,7 +88,7 @@ func stories() []story {
 			play: func(s *stage) {
 				s.phase(deploy.PhaseReadyWait)
 				s.pause(2 * time.Second)
-				s.post(deployID, "continue", deploy.Event{Kind: deploy.EventContinue, By: "ann", Wait: deploy.WaitReady})
+				s.post("continue", deploy.Event{Kind: deploy.EventContinue, By: "ann", Wait: deploy.WaitReady})
 			},
 		},
 		{
@@ -117,7 +117,7 @@ func stories() []story {
 			play: func(s *stage) {
 				s.phase(deploy.PhaseInstall)
 				s.pause(time.Second)
-				s.post(deployID, "stop", deploy.Event{Kind: deploy.EventStop, By: "ann"})
+				s.post("stop", deploy.Event{Kind: deploy.EventStop, By: "ann"})
 			},
 		},
 		{
@@ -128,7 +128,7 @@ func stories() []story {
 				s.until("in the hook", func(d deploy.Deployment) bool { return d.Run != nil })
 				s.pause(time.Second)
 				no := false
-				s.post(deployID, "stop", deploy.Event{Kind: deploy.EventStop, By: "ann", GoBack: &no})
+				s.post("stop", deploy.Event{Kind: deploy.EventStop, By: "ann", GoBack: &no})
 			},
 		},
 		{
@@ -185,7 +185,7 @@ func stories() []story {
 			play: func(s *stage) {
 				s.phase(deploy.PhaseTerminationWait)
 				s.pause(2 * time.Second)
-				s.post(deployID, "end", deploy.Event{Kind: deploy.EventContinue, By: "ann", Wait: deploy.WaitTermination})
+				s.post("end", deploy.Event{Kind: deploy.EventContinue, By: "ann", Wait: deploy.WaitTermination})
 			},
 		},
 		{

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -46,9 +47,7 @@ func (h *Hooks) invoke(ctx context.Context, id string, call deploy.HookCall) err
 	}
 	env := map[string]string{}
 	for _, from := range []map[string]string{f.Env, call.Hook.Env, h.functionEnv(call)} {
-		for k, v := range from {
-			env[k] = v
-		}
+		maps.Copy(env, from)
 	}
 	err = h.cfg.Functions.Invoke(ctx, sandbox.Invocation{
 		ID: InvocationID(id), Payload: event, Credentials: &creds, EndpointURL: h.cfg.EndpointURL, Deadline: call.Until,

@@ -65,7 +65,7 @@ func (c caller) Addresses(service string) (production, test string) {
 
 func newMachine(t *testing.T) *machine {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "gg") // short: a unix socket is in it
+	dir, err := os.MkdirTemp("", "gg") //nolint:usetesting // short: a unix socket is in it
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,8 +51,8 @@ func (r *Report) add(c deploy.Check) {
 	if c.Status == deploy.VerdictPass || c.Status == deploy.CheckSkipped || r.Bad > maxChecks {
 		return
 	}
-	for i := len(r.Checks) - 1; i >= 0; i-- {
-		if s := r.Checks[i].Status; s == deploy.VerdictPass || s == deploy.CheckSkipped {
+	for i, kept := range slices.Backward(r.Checks) {
+		if s := kept.Status; s == deploy.VerdictPass || s == deploy.CheckSkipped {
 			r.Checks = append(slices.Delete(r.Checks, i, i+1), c)
 			return
 		}

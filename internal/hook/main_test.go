@@ -59,7 +59,7 @@ func started(execution string) {
 func programDoes(program string) int {
 	switch program {
 	case "fails":
-		fmt.Println("on stdout")
+		fmt.Fprintln(os.Stdout, "on stdout")
 		fmt.Fprintln(os.Stderr, "the home page has no title; token is "+os.Getenv("API_TOKEN")) //nolint:forbidigo // a program
 		return 7
 	case "sleeps": // with a descendant in a session of its own
@@ -111,7 +111,7 @@ func functionMain(program string) int {
 			return 1
 		}
 		var e struct {
-			LifecycleEventHookExecutionId string //nolint:revive // the wire's name
+			LifecycleEventHookExecutionId string
 		}
 		if json.Unmarshal(event, &e) != nil {
 			return 1

@@ -64,14 +64,14 @@ func (h *Hooks) startUnit(ctx context.Context, id string, call deploy.HookCall) 
 
 func (h *Hooks) awaitUnit(ctx context.Context, id string, call deploy.HookCall) (deploy.Verdict, error) {
 	st, err := h.cfg.Runner.Wait(ctx, UnitID(id))
-	if err != nil && !errors.Is(err, runner.ErrNotFound) {
-		return deploy.Verdict{}, fmt.Errorf("await hook %s: %w", call.Hook.Name, err)
-	}
-	if err != nil {
+	if errors.Is(err, runner.ErrNotFound) {
 		return deploy.Verdict{
 			Status: deploy.VerdictError, Reason: deploy.ReasonInconclusive,
 			Message: "the runner does not know the hook any more; it is not known whether it ran",
 		}, nil
+	}
+	if err != nil {
+		return deploy.Verdict{}, fmt.Errorf("await hook %s: %w", call.Hook.Name, err)
 	}
 	v := h.judge(st)
 	v.Log, v.Start, v.End = st.ID, st.StartedAt, st.EndedAt

@@ -111,12 +111,20 @@ func (l *Life) Config(log *slog.Logger, pace engine.Pace) engine.Config {
 	}
 }
 
-// The ports of the process.
-func (l *Life) Store() engine.Store     { return lifeStore{l} }
-func (l *Life) Runtime() engine.Runtime { return lifeRuntime{l} } //nolint:revive // as above
-func (l *Life) Router() engine.Router   { return lifeRouter{l} }  //nolint:revive // as above
-func (l *Life) Hooks() engine.Hooks     { return lifeHooks{l} }   //nolint:revive // as above
-func (l *Life) Alarms() engine.Alarms   { return lifeAlarms{l} }  //nolint:revive // as above
+// Store is the process's way to the store.
+func (l *Life) Store() engine.Store { return lifeStore{l} }
+
+// Runtime is the process's way to the task sets.
+func (l *Life) Runtime() engine.Runtime { return lifeRuntime{l} }
+
+// Router is the process's way to the data plane.
+func (l *Life) Router() engine.Router { return lifeRouter{l} }
+
+// Hooks is the process's way to the hooks.
+func (l *Life) Hooks() engine.Hooks { return lifeHooks{l} }
+
+// Alarms is the process's way to the alarms.
+func (l *Life) Alarms() engine.Alarms { return lifeAlarms{l} }
 
 func (l *Life) kill(p Point) {
 	l.gate.Lock()

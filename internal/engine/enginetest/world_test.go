@@ -28,6 +28,7 @@ func newWorld(t *testing.T) (*enginetest.World, *enginetest.Life) {
 func TestWorld_store(t *testing.T) {
 	t.Parallel()
 	storetest.Exercise(t, func(t *testing.T) engine.Store {
+		t.Helper()
 		_, l := newWorld(t)
 		return l.Store()
 	})
@@ -36,6 +37,7 @@ func TestWorld_store(t *testing.T) {
 func TestWorld_runtime(t *testing.T) {
 	t.Parallel()
 	workloadtest.Exercise(t, func(t *testing.T) workloadtest.Harness {
+		t.Helper()
 		w, l := newWorld(t)
 		w.Program("slow", enginetest.Program{Ready: 20 * time.Millisecond})
 		w.Program("deaf", enginetest.Program{Deaf: true})
@@ -52,6 +54,7 @@ func TestWorld_runtime(t *testing.T) {
 func TestWorld_router(t *testing.T) {
 	t.Parallel()
 	traffictest.Exercise(t, func(t *testing.T) traffictest.Harness {
+		t.Helper()
 		w, l := newWorld(t)
 		w.Service("shop", "")
 		for _, id := range []string{"blue", "green"} {

@@ -47,7 +47,7 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "gg") // short: a unix socket is in it
+	dir, err := os.MkdirTemp("", "gg") //nolint:usetesting // short: a unix socket is in it
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,12 +182,13 @@ func (s *site) get(_ *testing.T, test bool) (string, int) {
 
 // hold begins a request whose end the caller decides.
 func (s *site) hold(t *testing.T, stream bool) (string, func() bool) {
+	t.Helper()
 	path := "/hold"
 	if stream {
 		path = "/stream"
 	}
 	body, end := io.Pipe()
-	res, err := s.http.Post(s.url(false)+path, "text/plain", body)
+	res, err := s.http.Post(s.url(false)+path, "text/plain", body) //nolint:bodyclose // by the answer
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,10 +207,12 @@ func (s *site) hold(t *testing.T, stream bool) (string, func() bool) {
 func TestRouter(t *testing.T) {
 	t.Parallel()
 	traffictest.Exercise(t, func(t *testing.T) traffictest.Harness {
+		t.Helper()
 		s := newSite(t)
 		return traffictest.Harness{
 			Router: s.router, Service: "shop", Blue: "blue", Green: "green", Get: s.get, Hold: s.hold,
 			Edit: func(t *testing.T, weights []deploy.RouteWeight) {
+				t.Helper()
 				if err := s.cloud.Edit(t.Context(), "shop/production", weights); err != nil {
 					t.Fatal(err)
 				}

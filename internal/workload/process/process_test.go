@@ -37,7 +37,7 @@ type machine struct {
 
 func newMachine(t *testing.T) *machine {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "gg") // short: a unix socket is in it
+	dir, err := os.MkdirTemp("", "gg") //nolint:usetesting // short: a unix socket is in it
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,8 +173,9 @@ func (m *machine) ensure(ts deploy.TaskSet) {
 	}
 }
 
-func (m *machine) steady(id string) {
+func (m *machine) steady() {
 	m.t.Helper()
+	const id = "ts-1"
 	eventually(m.t, id+" is steady", func() bool {
 		st, err := m.runtime.Observe(m.t.Context(), id)
 		return err == nil && st.Steady()
@@ -233,7 +234,7 @@ func TestRuntime_restartsWanted(t *testing.T) {
 	m := newMachine(t)
 	m.ensure(taskSet("ts-1", 1, m.workload("healthy")))
 	m.ensure(taskSet("ts-2", 1, m.workload("healthy")))
-	m.steady("ts-1")
+	m.steady()
 	if err := m.runtime.Release(t.Context(), "ts-2", time.Now()); err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +245,7 @@ func TestRuntime_restartsWanted(t *testing.T) {
 	m.start()
 	defer m.run()()
 	eventually(t, "the wanted task runs again", func() bool { return len(m.processes("ts-1/")) == 1 })
-	m.steady("ts-1")
+	m.steady()
 	if left := m.processes("ts-2/"); len(left) > 0 {
 		t.Errorf("a released set was started again: %q", left)
 	}
@@ -256,7 +257,7 @@ func TestRuntime_runnerAway(t *testing.T) {
 	m := newMachine(t)
 	ts := taskSet("ts-1", 1, m.workload("healthy"))
 	m.ensure(ts)
-	m.steady("ts-1")
+	m.steady()
 	before := m.processes("ts-1/")
 	m.down()
 	_, observed := m.runtime.Observe(t.Context(), "ts-1")
@@ -269,7 +270,7 @@ func TestRuntime_runnerAway(t *testing.T) {
 	}
 	m.start()
 	m.ensure(ts)
-	m.steady("ts-1")
+	m.steady()
 	if after := m.processes("ts-1/"); !slices.Equal(before, after) {
 		t.Errorf("the task changed from %q to %q while the runner was away", before, after)
 	}
