@@ -17,6 +17,7 @@ const (
 	defaultProbe     = 2 * time.Second
 	defaultHealthy   = 1
 	defaultUnhealthy = 3
+	protocolH2C      = "h2c"
 	fastInterval     = 200 * time.Millisecond // of a unit that has not answered yet
 )
 
@@ -34,8 +35,11 @@ func newProber(check HealthCheck, target string) (*prober, error) {
 	if err != nil {
 		return nil, err
 	}
+	transport := &http.Transport{DisableKeepAlives: true, Proxy: nil, ResponseHeaderTimeout: check.Timeout, Protocols: new(http.Protocols)}
+	transport.Protocols.SetHTTP1(check.Protocol != protocolH2C)
+	transport.Protocols.SetUnencryptedHTTP2(check.Protocol == protocolH2C)
 	return &prober{check: check, matcher: m, target: target, client: &http.Client{
-		Transport: &http.Transport{DisableKeepAlives: true, Proxy: nil, ResponseHeaderTimeout: check.Timeout},
+		Transport: transport,
 		// A redirect is an answer like any other; its status must match.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil

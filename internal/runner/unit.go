@@ -80,6 +80,8 @@ type HealthCheck struct {
 	Path string `json:"path,omitempty"`
 	// Statuses that pass, as a load balancer's matcher: "200", "200,204", "200-299"; "" is "200".
 	Statuses string `json:"statuses,omitempty"`
+	// Protocol of an http check is "" or "http1", or "h2c": HTTP/2 with prior knowledge, for servers that speak nothing else.
+	Protocol string `json:"protocol,omitempty"`
 	// Host is the Host header of an http check; "" is address:port.
 	Host string `json:"host,omitempty"`
 	// Interval between probes; 0 is 5 s. A unit that has not answered yet is probed at least every 200 ms, but only

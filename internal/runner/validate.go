@@ -163,6 +163,9 @@ func (s *Spec) checkHealth() error {
 	if h.Type != "http" && h.Type != "tcp" {
 		return invalid("unit %s: bad health check type %.20q; use \"http\" or \"tcp\"", s.ID, h.Type)
 	}
+	if h.Protocol != "" && h.Protocol != "http1" && h.Protocol != protocolH2C {
+		return invalid("unit %s: bad health check protocol %.20q; use \"http1\" or \"h2c\"", s.ID, h.Protocol)
+	}
 	if s.Port == 0 && !s.NeedPort {
 		return invalid("unit %s: a health check needs a port", s.ID)
 	}

@@ -142,7 +142,7 @@ func task(ts deploy.TaskSet, i int) runner.Spec {
 	}
 	if h := w.Health; h != nil {
 		spec.Health = &runner.HealthCheck{
-			Type: h.Type, Path: h.Path, Statuses: h.Statuses, Interval: h.Interval, Timeout: h.Timeout,
+			Type: h.Type, Protocol: w.Protocol, Path: h.Path, Statuses: h.Statuses, Interval: h.Interval, Timeout: h.Timeout,
 			HealthyThreshold: h.HealthyThreshold, UnhealthyThreshold: h.UnhealthyThreshold, StartPeriod: h.StartPeriod,
 		}
 	} else {
