@@ -54,7 +54,7 @@ func (y story) onDisk(t *testing.T, on func(enginetest.Point) enginetest.Action)
 // TestEngine_crashOnDisk plays some of the stories over SQLite, with crashes spread over each.
 func TestEngine_crashOnDisk(t *testing.T) {
 	t.Parallel()
-	const crashes = 6
+	const crashes = 4
 	names := []string{"every kind of hook passes", "a hook fails", "the smoke set fails after the switch", "first deployment fails", "manual wait"}
 	for _, y := range stories() {
 		if !slices.Contains(names, y.name) {

@@ -33,7 +33,7 @@ func TestEngine_shutdownWritesNothing(t *testing.T) {
 	for _, y := range stories() {
 		t.Run(y.name, func(t *testing.T) {
 			t.Parallel()
-			for at := 50 * time.Millisecond; at < 8*time.Second; at += 130 * time.Millisecond {
+			for at := 50 * time.Millisecond; at < 8*time.Second; at += 5 * takes / 6 {
 				phase := y.shutdown(t, at)
 				mu.Lock()
 				seen[phase] = true

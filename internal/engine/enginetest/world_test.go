@@ -82,12 +82,16 @@ func TestWorld_hooks(t *testing.T) {
 	for _, kind := range []deploy.HookKind{deploy.HookCommand, deploy.HookFunction} {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
-			hooktest.Exercise(t, func(t *testing.T) hooktest.Harness { return hookHarness(t, kind) })
+			hooktest.Exercise(t, func(t *testing.T) hooktest.Harness {
+				t.Helper()
+				return hookHarness(t, kind)
+			})
 		})
 	}
 }
 
 func hookHarness(t *testing.T, kind deploy.HookKind) hooktest.Harness {
+	t.Helper()
 	w, l := newWorld(t)
 	does := map[hooktest.Program]enginetest.Behaviour{
 		hooktest.Fails:   {How: enginetest.Fails, After: time.Millisecond},
