@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // benchTarget answers each request with a fixed response at little cost, so that what is measured is the proxy.
@@ -173,4 +174,30 @@ func BenchmarkParseRequest(b *testing.B) {
 		out = appendRequest(out[:0], &r, from)
 	}
 	_, _ = io.Discard.Write(out)
+}
+
+// BenchmarkClaim is what routing one request costs, without sockets.
+func BenchmarkClaim(b *testing.B) {
+	p := startPlane(b)
+	p.apply(table(1, to("blue"), groupOf("blue", deadAddress(b))))
+	var at *routing
+	for _, l := range p.srv.listeners {
+		at = &l.routing
+	}
+	var r request
+	head := []byte("GET /some/path?q=1 HTTP/1.1\r\nHost: example.com\r\nUser-Agent: bench\r\nAccept: */*\r\nCookie: a=b\r\n\r\n")
+	if err := parseRequest(head, &r); err != nil {
+		b.Fatal(err)
+	}
+	x := &exchange{srv: p.srv, from: &origin{ip: "127.0.0.1", host: "127.0.0.1:80"}}
+	now := time.Now()
+	b.ReportAllocs()
+	for b.Loop() {
+		x.reset(&r, nil)
+		if !p.srv.router.claim(at, x, now) {
+			b.Fatal("not routed")
+		}
+		x.row.count(wordServed)
+		x.group.release(x)
+	}
 }

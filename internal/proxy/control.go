@@ -52,10 +52,10 @@ func (s *Server) drain(name string, limit time.Duration) (DrainStatus, error) {
 	if limit < 0 {
 		return DrainStatus{}, badInputError{errors.New("drain limit is negative")}
 	}
-	st, listener := s.router.drain(name, limit, time.Now())
-	if listener != "" {
-		return DrainStatus{}, fmt.Errorf("drain group %q: %w on listener %q; apply a table without it first",
-			name, ErrGroupRouted, listener)
+	st, where := s.router.drain(name, limit, time.Now())
+	if where != "" {
+		return DrainStatus{}, fmt.Errorf("drain group %q: %w in %s; apply a table without it first",
+			name, ErrGroupRouted, where)
 	}
 	return st, nil
 }

@@ -8,6 +8,12 @@
 // chooses its target and is counted in flight under a lock that a swap excludes, so once [Client.Apply] has
 // answered, no request that arrives later can reach the old choice, and a drain sees every request that still does.
 //
+// # Rules
+//
+// A listener may have rules as an Application Load Balancer has: by priority, the first whose conditions all hold
+// decides where a request goes, see [Rule]. A target stays chosen: neither a retry nor a swap asks the rules again for a
+// request that has been claimed.
+//
 // # Retries
 //
 // A request is tried on another target only while nothing of it was sent: the connect failed, or a pooled connection

@@ -11,7 +11,8 @@ var (
 	ErrStale = errors.New("table is stale")
 	// ErrInvalidTable means that the table was refused as a whole; the message lists all faults.
 	ErrInvalidTable = errors.New("table is not valid")
-	// ErrGroupRouted means that a drain was refused because a listener still forwards to the group.
+	// ErrGroupRouted means that a drain was refused because a listener, or a rule of one, still forwards
+	// to the group.
 	ErrGroupRouted = errors.New("group still has weight")
 	// ErrNotFound means that there is no ledger of that name.
 	ErrNotFound = errors.New("not found")

@@ -63,6 +63,7 @@ type exchange struct {
 
 	// Set by claim.
 	route                           *route
+	action                          *action
 	row                             *row
 	group                           *group
 	target                          *target
@@ -98,7 +99,7 @@ type exchange struct {
 func (x *exchange) reset(req *request, body requestBody) {
 	x.req, x.body = req, body
 	x.isHead = string(req.method) == "HEAD" // the bytes of the head are overwritten while the body is read
-	x.route, x.row, x.group, x.target = nil, nil, nil, nil
+	x.route, x.action, x.row, x.group, x.target = nil, nil, nil, nil, nil
 	x.tried, x.attempts = [maxAttempts]*target{}, 0
 	x.wire = x.wire[:0]
 	x.why.Store(0)
@@ -180,8 +181,10 @@ func (s *Server) serve(ctx context.Context, at *routing, x *exchange) {
 	x.started = time.Now()
 	routed := s.router.claim(at, x, x.started)
 	switch {
-	case x.route.fixed != nil:
+	case x.action.fixed != nil:
 		x.answerFixed()
+	case x.action.redirect != nil:
+		x.answerRedirect()
 	case !routed:
 		x.fail(kindNoTarget)
 	case x.target.h2 != nil:
@@ -298,14 +301,14 @@ func (x *exchange) fail(k errorKind) {
 	case x.brokenBy(k) == wordAborted:
 		x.outcome = wordAborted
 	}
-	if err := x.answer(f.status, "text/plain; charset=utf-8", strconv.Itoa(f.status)+" "+f.text+"\n"); err != nil {
+	if err := x.answer(f.status, plainText, strconv.Itoa(f.status)+" "+f.text+"\n"); err != nil {
 		x.broken = true
 		x.outcome = wordAborted
 	}
 }
 
 func (x *exchange) answerFixed() {
-	f := x.route.fixed
+	f := x.action.fixed
 	if err := x.answer(f.Status, f.ContentType, f.Body); err != nil {
 		x.clientLost()
 		return
@@ -328,8 +331,11 @@ func (x *exchange) discard() {
 	}
 }
 
-// answer sends a response of the data plane itself.
-func (x *exchange) answer(status int, contentType, text string) error {
+// plainText is the content type of answers that the data plane words itself.
+const plainText = "text/plain; charset=utf-8"
+
+// answer sends a response of the data plane itself, with more fields if need be.
+func (x *exchange) answer(status int, contentType, text string, more ...field) error {
 	x.answering = true
 	x.discard()
 	r := &response{status: status, minor: 1, length: int64(len(text)), hasLength: true}
@@ -337,6 +343,7 @@ func (x *exchange) answer(status int, contentType, text string) error {
 		r.fields = append(r.fields, field{[]byte("Content-Type"), []byte(contentType), fieldPlain})
 	}
 	r.fields = append(r.fields, field{[]byte("Date"), []byte(httpDate(time.Now())), fieldPlain})
+	r.fields = append(r.fields, more...)
 	x.headArrived(r)
 	x.headSent = true
 	if err := x.down.head(x, r); err != nil {

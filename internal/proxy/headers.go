@@ -2,14 +2,16 @@ package proxy
 
 import (
 	"bytes"
+	"net/netip"
 	"strconv"
 )
 
 // origin is what the data plane knows of a client.
 type origin struct {
 	ip      string
-	host    string // what the client connected to, for requests without Host
-	trusted bool   // its X-Forwarded fields are believed
+	addr    netip.Addr // the same; zero when unknown
+	host    string     // what the client connected to, for requests without Host
+	trusted bool       // its X-Forwarded fields are believed
 }
 
 // appendRequest writes the head of a request as it goes to an HTTP/1 target, without the empty line.

@@ -215,7 +215,7 @@ func (s *Server) originOf(conn net.Conn) origin {
 		return o
 	}
 	ip := ap.Addr().Unmap().WithZone("")
-	o.ip = ip.String()
+	o.ip, o.addr = ip.String(), ip
 	for _, p := range s.trusted {
 		o.trusted = o.trusted || p.Contains(ip)
 	}

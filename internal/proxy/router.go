@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -15,28 +16,38 @@ type choice struct {
 	row    *row
 }
 
-// route is what a listener does with a request. It is immutable; a swap replaces it.
+// route is what a listener does with requests. It is immutable; a swap replaces it.
 type route struct {
 	limits     Limits
 	nameTarget bool
-	fixed      *Fixed
-	choices    []choice // only those with weight
-	total      int
-	row        *row // counts requests that reach no group
+	rules      []rule // as they are tried
+	otherwise  action // what happens to a request that no rule applies to
+	row        *row   // counts requests that reach no group
 }
 
+// action is an Action made ready for use.
+type action struct {
+	fixed    *Fixed
+	redirect *Redirect // with defaults
+	choices  []choice  // only those with weight
+	total    int
+}
+
+// needsNoTarget tells whether the data plane answers by itself.
+func (a *action) needsNoTarget() bool { return a.fixed != nil || a.redirect != nil }
+
 // pick chooses a group at random by weight: each request for itself, so there is no bias to follow.
-func (r *route) pick() *choice {
+func (a *action) pick() *choice {
 	switch {
-	case r.total == 0:
+	case a.total == 0:
 		return nil
-	case len(r.choices) == 1:
-		return &r.choices[0]
+	case len(a.choices) == 1:
+		return &a.choices[0]
 	}
-	n := rand.IntN(r.total) //nolint:gosec // a share of traffic needs no secret
-	for i := range r.choices {
-		if n -= r.choices[i].weight; n < 0 {
-			return &r.choices[i]
+	n := rand.IntN(a.total) //nolint:gosec // a share of traffic needs no secret
+	for i := range a.choices {
+		if n -= a.choices[i].weight; n < 0 {
+			return &a.choices[i]
 		}
 	}
 	return nil
@@ -55,17 +66,22 @@ type router struct {
 }
 
 // claim chooses what serves x and counts it in flight, in the ledger too. false means that there is no target; x.route
-// is set in any case.
+// and x.action are set in any case. The rules are tried before the lock is taken, so that big requests hold up no swap, and
+// once more if there was one meanwhile.
 func (rt *router) claim(from *routing, x *exchange, now time.Time) bool {
+	x.route = from.current.Load()
+	x.action = x.route.match(x.req, x.from)
 	rt.mu.RLock()
 	defer rt.mu.RUnlock()
-	x.route = from.current.Load()
+	if present := from.current.Load(); present != x.route {
+		x.route, x.action = present, present.match(x.req, x.from)
+	}
 	x.row = x.route.row
-	if x.route.fixed != nil {
+	if x.action.needsNoTarget() {
 		x.row.count(wordStarted)
 		return true
 	}
-	c := x.route.pick()
+	c := x.action.pick()
 	if c != nil {
 		x.row = c.row
 	}
@@ -94,15 +110,21 @@ func (rt *router) swap(t Table, routes map[*routing]*route) {
 	}
 }
 
-// routedGroups maps each group that has weight to a listener that gives it.
+// routedGroups maps each group that has weight to where it has it: a listener, or a rule of one.
 func routedGroups(t Table) map[string]string {
 	routed := map[string]string{}
-	for _, l := range t.Listeners {
-		for _, w := range l.Action.Forward {
+	note := func(a Action, where string) {
+		for _, w := range a.Forward {
 			if w.Weight > 0 {
-				routed[w.Group] = l.Name
+				routed[w.Group] = where
 			}
 		}
+	}
+	for _, l := range t.Listeners {
+		for _, r := range l.Rules {
+			note(r.Action, fmt.Sprintf("rule %q of listener %q", r.Name, l.Name))
+		}
+		note(l.Action, fmt.Sprintf("listener %q", l.Name))
 	}
 	return routed
 }
@@ -146,12 +168,13 @@ func (rt *router) sweep(now time.Time) {
 	}
 }
 
-// drain begins to drain a group under the read lock, so that no swap gives it weight meanwhile.
+// drain begins to drain a group under the read lock, so that no swap gives it weight meanwhile. If the group has weight,
+// it is not drained, and where it has it is told.
 func (rt *router) drain(name string, limit time.Duration, now time.Time) (DrainStatus, string) {
 	rt.mu.RLock()
 	defer rt.mu.RUnlock()
-	if listener := routedGroups(rt.table)[name]; listener != "" {
-		return DrainStatus{}, listener
+	if where := routedGroups(rt.table)[name]; where != "" {
+		return DrainStatus{}, where
 	}
 	g := rt.groups[name]
 	if g == nil {

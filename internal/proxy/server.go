@@ -165,7 +165,7 @@ func (s *Server) routes(t Table) (map[*routing]*route, error) {
 }
 
 func (s *Server) route(spec Listener) (*route, error) {
-	r := &route{limits: spec.Limits.withDefaults(), nameTarget: spec.NameTarget, fixed: spec.Action.Fixed}
+	r := &route{limits: spec.Limits.withDefaults(), nameTarget: spec.NameTarget}
 	row := func(string) (*row, error) { return nil, nil } //nolint:nilnil // a nil row counts nothing
 	if spec.Ledger != "" {
 		l, err := s.ledgers.get(spec.Ledger)
@@ -178,17 +178,38 @@ func (s *Server) route(spec Listener) (*route, error) {
 	if r.row, err = row(""); err != nil {
 		return nil, err
 	}
-	for _, w := range spec.Action.Forward {
+	if r.otherwise, err = s.action(spec.Action, row); err != nil {
+		return nil, err
+	}
+	for _, rs := range inOrder(spec.Rules) {
+		a, err := s.action(rs.Action, row)
+		if err != nil {
+			return nil, err
+		}
+		r.rules = append(r.rules, rule{compileConditions(rs.Conditions), a})
+	}
+	return r, nil
+}
+
+// action makes an action ready; row finds the row of a group in the listener's ledger.
+func (s *Server) action(spec Action, row func(group string) (*row, error)) (action, error) {
+	a := action{fixed: spec.Fixed}
+	if spec.Redirect != nil {
+		full := spec.Redirect.withDefaults()
+		a.redirect = &full
+	}
+	for _, w := range spec.Forward {
 		if w.Weight == 0 {
 			continue
 		}
-		c := choice{group: s.router.group(w.Group), weight: w.Weight}
-		if c.row, err = row(w.Group); err != nil {
-			return nil, err
+		r, err := row(w.Group)
+		if err != nil {
+			return action{}, err
 		}
-		r.choices, r.total = append(r.choices, c), r.total+w.Weight
+		a.choices = append(a.choices, choice{group: s.router.group(w.Group), weight: w.Weight, row: r})
+		a.total += w.Weight
 	}
-	return r, nil
+	return a, nil
 }
 
 // install puts a table in force whose listeners exist.

@@ -228,7 +228,7 @@ func TestValidateTellsAllFaults(t *testing.T) {
 		t.Fatal("taken")
 	}
 	for _, want := range []string{
-		"version 0", `"a": name is used twice`, "localhost:80", "has both", `group "x", which`, `group "x" twice`, "weight 101", "weight -1",
+		"version 0", `"a": name is used twice`, "localhost:80", "more than one of forward", `group "x", which`, `group "x" twice`, "weight 101", "weight -1",
 		"status 99", "content type", "99999", `"../x"`, "limit is negative", "has no name", "is used twice", `"sp ace"`, `"h3"`,
 		"timeout is negative", `"x:0"`, `"nohost"`, `":80"`, "has no id", `target id "1"`, `group "g": name is used twice`,
 	} {

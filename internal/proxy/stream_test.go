@@ -403,7 +403,7 @@ func TestHugeBodies(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	sent, got := sha256.New(), sha256.New()
-	req, err := http.NewRequest(http.MethodPost, url, &pattern{left: size, sum: sent})
+	req, err := http.NewRequest(http.MethodPost, url, &byteRamp{left: size, sum: sent})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -428,14 +428,14 @@ func TestHugeBodies(t *testing.T) {
 	}
 }
 
-// pattern yields bytes that differ from block to block.
-type pattern struct {
+// byteRamp yields bytes that differ from block to block.
+type byteRamp struct {
 	left int
 	n    byte
 	sum  hash.Hash
 }
 
-func (p *pattern) Read(b []byte) (int, error) {
+func (p *byteRamp) Read(b []byte) (int, error) {
 	if p.left == 0 {
 		return 0, io.EOF
 	}

@@ -51,7 +51,9 @@ type Listener struct {
 	Name string `json:"name"`
 	// Address is IP:port or :port. Port 0 lets the kernel choose (see [ListenerAck]).
 	Address string `json:"address"`
-	Action  Action `json:"action"`
+	// Rules are tried in rising priority before Action, which is for requests that none of them applies to.
+	Rules  []Rule `json:"rules,omitempty"`
+	Action Action `json:"action"`
 	// Ledger names the ledger that counts this listener's requests; several listeners may share one. Empty counts nowhere.
 	Ledger string `json:"ledger,omitempty"`
 	Limits Limits `json:"limits"`
@@ -59,11 +61,12 @@ type Listener struct {
 	NameTarget bool `json:"name_target,omitempty"`
 }
 
-// Action says what happens to a request: Forward or Fixed, not both. Forward with a total weight of 0, or without a
-// usable target, answers 503 with a short text.
+// Action says what happens to a request: one of Forward, Fixed and Redirect. Forward with a total weight of 0, or without
+// a usable target, answers 503 with a short text.
 type Action struct {
-	Forward []Weight `json:"forward,omitempty"`
-	Fixed   *Fixed   `json:"fixed,omitempty"`
+	Forward  []Weight  `json:"forward,omitempty"`
+	Fixed    *Fixed    `json:"fixed,omitempty"`
+	Redirect *Redirect `json:"redirect,omitempty"`
 }
 
 // Weight is the share of one group, 0 to 100, relative to the sum of the weights.
@@ -220,35 +223,48 @@ func (l Listener) validate(f *faults, groups map[string]bool) {
 		f.add("listener %q: ledger name %q must be 1 to %d of A-Z a-z 0-9 . _ - and not start with a dot",
 			l.Name, l.Ledger, maxLedgerName)
 	}
-	l.Action.validate(f, l.Name, groups)
+	l.Action.validate(f, l.place(), groups)
+	l.validateRules(f, groups)
 	l.Limits.validate(f, l.Name)
 }
 
-func (a Action) validate(f *faults, listener string, groups map[string]bool) {
-	if len(a.Forward) > 0 && a.Fixed != nil {
-		f.add("listener %q: action has both forward and fixed", listener)
+func (a Action) validate(f *faults, at place, groups map[string]bool) {
+	kinds := 0
+	for _, set := range []bool{len(a.Forward) > 0, a.Fixed != nil, a.Redirect != nil} {
+		if set {
+			kinds++
+		}
+	}
+	if kinds > 1 {
+		f.add("%s: action has more than one of forward, fixed and redirect", at)
 	}
 	seen := make(map[string]bool, len(a.Forward))
 	for _, w := range a.Forward {
 		if !groups[w.Group] {
-			f.add("listener %q: forwards to group %q, which the table does not have", listener, w.Group)
+			f.add("%s: forwards to group %q, which the table does not have", at, w.Group)
 		}
 		if seen[w.Group] {
-			f.add("listener %q: forwards to group %q twice", listener, w.Group)
+			f.add("%s: forwards to group %q twice", at, w.Group)
 		}
 		seen[w.Group] = true
 		if w.Weight < 0 || w.Weight > maxWeight {
-			f.add("listener %q: weight %d of group %q is not 0 to %d", listener, w.Weight, w.Group, maxWeight)
+			f.add("%s: weight %d of group %q is not 0 to %d", at, w.Weight, w.Group, maxWeight)
 		}
 	}
-	if a.Fixed == nil {
-		return
+	if a.Fixed != nil {
+		a.Fixed.validate(f, at)
 	}
-	if a.Fixed.Status < 200 || a.Fixed.Status > 599 {
-		f.add("listener %q: fixed status %d is not 200 to 599", listener, a.Fixed.Status)
+	if a.Redirect != nil {
+		a.Redirect.validate(f, at)
 	}
-	if !validFieldValue([]byte(a.Fixed.ContentType)) {
-		f.add("listener %q: fixed content type %q has control characters", listener, a.Fixed.ContentType)
+}
+
+func (x Fixed) validate(f *faults, at place) {
+	if x.Status < 200 || x.Status > 599 {
+		f.add("%s: fixed status %d is not 200 to 599", at, x.Status)
+	}
+	if !validFieldValue([]byte(x.ContentType)) {
+		f.add("%s: fixed content type %q has control characters", at, x.ContentType)
 	}
 }
 
