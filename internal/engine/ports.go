@@ -16,8 +16,9 @@ type Runtime interface {
 	// Stop ends every task of the set and returns when none is left. It is idempotent.
 	Stop(ctx context.Context, id string) error
 	// Release hands the end of the set over: once it serves nothing any more, and at the latest at by,
-	// it is stopped. The wish is durable when Release returns; streams that outlive a switch so do not
-	// hold up the deployment. It is idempotent.
+	// it is stopped. The wish is durable when Release returns: a set that is retired does not stay,
+	// whatever becomes of its deployment, and streams that outlive a switch do not hold it up. It is
+	// idempotent; the earlier time wins.
 	Release(ctx context.Context, id string, by time.Time) error
 }
 
@@ -27,7 +28,7 @@ type Router interface {
 	// from then on no new request reaches anything else. It is idempotent.
 	Shift(ctx context.Context, r deploy.Route) error
 	// Drain asks for the end of what a task set still serves: at once for nothing in flight, after
-	// limit by force. It says what is left.
+	// limit by force. It says what is left. A set that still has weight is refused.
 	Drain(ctx context.Context, taskSet string, limit time.Duration) (deploy.InFlight, error)
 	// Ledger reads what production requests a ledger counted for a task set.
 	Ledger(ctx context.Context, name, taskSet string) (deploy.Count, error)
@@ -42,7 +43,8 @@ type Hooks interface {
 	// handler returned without a callback it goes on blocking, as the callback decides. Where it is
 	// unknown whether the call started, or how it ended, the verdict is deploy.VerdictError.
 	Await(ctx context.Context, id string, call deploy.HookCall) (deploy.Verdict, error)
-	// Cancel ends the call with all its descendants. It is idempotent.
+	// Cancel ends the call with all its descendants and returns when they are gone; what it would have
+	// told is not known then (deploy.VerdictError). It is idempotent.
 	Cancel(ctx context.Context, id string, call deploy.HookCall) error
 }
 
