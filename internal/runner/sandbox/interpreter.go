@@ -38,6 +38,18 @@ except BaseException:
 os.write(1, ("\ngreengate-probe:%s\ngreengate-probe:%s\n" % (sys.executable, ric)).encode())
 `
 
+// ricStart runs awslambdaric. What it logs is one line an event, ended at once, as on Lambda, where it has a channel of its
+// own for that: on a plain stdout it leaves the last line of a traceback open until something else is printed.
+const ricStart = `import sys
+import awslambdaric.bootstrap as bootstrap
+def log(self, msg, *args, **kwargs):
+    sys.stdout.write(msg.rstrip("\n").replace("\n", "\r") + "\n")
+if hasattr(bootstrap, "StandardLogSink"):
+    bootstrap.StandardLogSink.log = log
+from awslambdaric.__main__ import main
+main(["awslambdaric", sys.argv[1]])
+`
+
 const nodeProbe = `process.stdout.write("\ngreengate-probe:" + process.execPath + "\ngreengate-probe:own\n")`
 
 // errEntrypoint marks a function that cannot be started as it is.
@@ -117,7 +129,7 @@ func (r resolver) python(ctx context.Context, f Function) (entry, error) {
 	}
 	e := entry{binDir: filepath.Dir(found.path)}
 	if found.ric == "awslambdaric" {
-		e.command = []string{found.path, "-m", "awslambdaric", f.Handler}
+		e.command = []string{found.path, "-c", ricStart, f.Handler}
 		return e, nil
 	}
 	e.command, e.marks = []string{found.path, filepath.Join(r.runtimeDir, "bootstrap.py"), f.Handler}, true

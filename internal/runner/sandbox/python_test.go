@@ -356,6 +356,8 @@ func TestPython_awslambdaric(t *testing.T) {
 	if r := w.run(f, `""`); r.ColdStart || !strings.HasPrefix(string(r.Payload), "[3") {
 		t.Errorf("payload %s, cold %t", r.Payload, r.ColdStart)
 	}
+	r = w.run(visible(w.python("import logging\ndef handler(e, c):\n    try: raise ValueError('why')\n    except ValueError: logging.exception('went wrong')\n    print('next')\n")), "{}")
+	wantOrder(t, w.logOf(r), "went wrong\nTraceback", "\nValueError: why\n", "next\n")
 	want(t, w.run(visible(w.python("import no_such_module")), "{}"), StateFailed, "Runtime.ImportModuleError", "no_such_module")
 	want(t, w.run(visible(w.python("import os\ndef handler(e, c): os._exit(4)")), "{}"), StateFailed, ErrorTypeExit, "exit status 4")
 }
