@@ -206,7 +206,9 @@ func (c *Controller) Run(ctx context.Context) (err error) {
 func (c *Controller) runAPI(ctx context.Context) error {
 	// Long polls end with ctx, so that a shutdown does not wait for them.
 	c.api.BaseContext = func(net.Listener) context.Context { return ctx }
+	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer cancel()
 		if c.api.Shutdown(grace) != nil {
@@ -216,6 +218,8 @@ func (c *Controller) runAPI(ctx context.Context) error {
 	defer stop()
 	err := c.api.Serve(c.opts.API)
 	if errors.Is(err, http.ErrServerClosed) {
+		// Serve returns when the shutdown begins; the process must not end before the answers are out.
+		<-ended
 		return nil
 	}
 	return fmt.Errorf("serve API: %w", err)
