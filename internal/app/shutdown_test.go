@@ -47,7 +47,7 @@ func TestController_shutdownAnswers(t *testing.T) {
 	cancel()
 	select {
 	case err := <-returned:
-		t.Errorf("the API ended (%v) while a request was under way", err)
+		t.Fatalf("the API ended (%v) while a request was under way", err)
 	case <-time.After(100 * time.Millisecond):
 	}
 	close(release)
