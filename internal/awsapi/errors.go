@@ -2,6 +2,7 @@ package awsapi
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"syscall"
 
@@ -18,17 +19,12 @@ type Error struct {
 	Status int
 	// Field names the input to blame, where one is. Only our own operations show it.
 	Field string
+	// s3 is the code that S3 has for it where that differs from what wire says of Name; its status is 403.
+	s3 string
 }
 
 // Error implements the error interface.
 func (e *Error) Error() string { return e.Name + ": " + e.Message }
-
-func (e *Error) status() int {
-	if e.Status == 0 {
-		return http.StatusBadRequest
-	}
-	return e.Status
-}
 
 func fault(name, message string) *Error { return &Error{Name: name, Message: message} }
 
@@ -49,6 +45,10 @@ var (
 		"Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
 	errUnknownOperation = fault("UnknownOperationException", "The operation is not known here.")
 )
+
+func errTooLarge(limit int64) *Error {
+	return &Error{Name: "RequestEntityTooLargeException", Message: fmt.Sprintf("The body is larger than %d bytes.", limit)}
+}
 
 // resource says what a call is about, so that "not found" gets the right name.
 type resource string

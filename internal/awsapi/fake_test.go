@@ -362,7 +362,7 @@ func (e *endpoint) callAs(t *testing.T, c Credentials, target, body string) answ
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header.Set("Content-Type", contentTypeJSON11)
+	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
 	r.Header.Set("X-Amz-Target", target)
 	signer{RootKey{c.AccessKeyID, c.SecretAccessKey}, c.SessionToken, "codedeploy", "eu-west-1", time.Now()}.sign(r, body)
 	return send(t, r)

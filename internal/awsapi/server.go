@@ -8,13 +8,19 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"time"
+
+	"greengate/internal/awsapi/wire"
 )
 
 // DefaultMaxBody is the largest body of a request, in bytes, where Config names none.
 const DefaultMaxBody = 1 << 20
+
+// DefaultMaxObject is the largest body that is passed on while it arrives, in bytes, where Config names none: that of S3.
+const DefaultMaxObject = 5 << 30
 
 // Operation is an operation of our own. input is a JSON object; the result is encoded as JSON, nil as an empty object.
 // It may return *Error or *deploy.Error; any other error is answered as InternalFailure and logged. It may take its
@@ -31,6 +37,8 @@ type Config struct {
 	Log       *slog.Logger
 	// MaxBody is the largest body in bytes; 0 is DefaultMaxBody.
 	MaxBody int64
+	// MaxObject is the largest object of S3 in bytes; 0 is DefaultMaxObject.
+	MaxObject int64
 	// Minute is how long a minute of the wire lasts (waits, intervals); 0 is time.Minute.
 	Minute time.Duration
 
@@ -57,7 +65,7 @@ func (c *Config) check() error {
 // Server answers the wire. It is safe for concurrent use.
 type Server struct {
 	cfg        Config
-	protocols  []protocol
+	dispatcher *dispatcher
 	operations map[target]operation
 }
 
@@ -75,7 +83,14 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Minute <= 0 {
 		cfg.Minute = time.Minute
 	}
-	s := &Server{cfg: cfg, protocols: newProtocols(), operations: map[target]operation{}}
+	if cfg.MaxObject <= 0 {
+		cfg.MaxObject = DefaultMaxObject
+	}
+	d, err := newDispatcher()
+	if err != nil {
+		return nil, fmt.Errorf("create API server: %w", err)
+	}
+	s := &Server{cfg: cfg, dispatcher: d, operations: map[target]operation{}}
 	for name, op := range newCodeDeploy(cfg).operations() {
 		s.operations[target{serviceCodeDeploy, name}] = op
 	}
@@ -91,8 +106,7 @@ const statusClientGone = 499
 // exchange is one request and what the log will say about it.
 type exchange struct {
 	id        string
-	protocol  protocol
-	target    target
+	call      *call
 	principal Principal
 	status    int
 	code      string // the error's name, empty where there is none
@@ -105,17 +119,43 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	start := s.cfg.Now()
-	x := &exchange{id: newUUID(), protocol: s.protocols[0]}
-	w.Header().Set("X-Amzn-Requestid", x.id)
-	body, contentType := s.answer(w, r, x)
-	var err error
-	if x.status != statusClientGone {
-		w.Header().Set("Content-Type", contentType)
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.WriteHeader(x.status)
-		_, err = w.Write(body) //nolint:gosec // JSON under a JSON content type, with nosniff
-	}
+	x := &exchange{id: newUUID(), call: s.dispatcher.find(r)}
+	answer := s.answer(w, r, x)
+	err := x.write(w, r, answer)
 	s.access(r.Context(), x, s.cfg.Now().Sub(start), err)
+	if err != nil && answer.Stream != nil {
+		panic(http.ErrAbortHandler) // the client must not take half an object for a whole one
+	}
+}
+
+// write sends the answer, nil where nobody waits for one.
+func (x *exchange) write(w http.ResponseWriter, r *http.Request, answer *wire.Response) error {
+	if answer == nil {
+		return nil
+	}
+	if answer.Stream != nil {
+		defer answer.Stream.Close() //nolint:errcheck // it was only read
+	}
+	h := w.Header()
+	maps.Copy(h, answer.Header)
+	h.Set("X-Amzn-Requestid", x.id)
+	if x.call.service != nil && x.call.service.Prefix == serviceS3 {
+		h.Set("X-Amz-Request-Id", x.id)
+		h.Set("X-Amz-Id-2", x.id)
+	}
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(answer.Status)
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	if _, err := w.Write(answer.Body); err != nil { //nolint:gosec // never HTML: its type is set, with nosniff
+		return err
+	}
+	if answer.Stream == nil {
+		return nil
+	}
+	_, err := io.Copy(w, answer.Stream)
+	return err
 }
 
 func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {
@@ -128,32 +168,32 @@ func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, "ok\n") // a health checker that left needs no answer
 }
 
-// answer runs the request and returns the encoded answer; x.status is set.
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange) ([]byte, string) {
+// answer runs the request and returns the answer; x.status is set. It is nil where nobody waits for one.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange) *wire.Response {
 	out, err := s.run(w, r, x)
 	if err == nil {
-		var body []byte
-		var contentType string
-		if body, contentType, err = x.protocol.encode(out); err == nil {
-			x.status = http.StatusOK
-			return body, contentType
+		var answer *wire.Response
+		if answer, err = x.call.encode(out, x.id); err == nil {
+			x.status = answer.Status
+			return answer
 		}
 	}
 	if r.Context().Err() != nil {
 		// The client went away: nobody reads the answer, and what broke off is nobody's fault.
 		x.status = statusClientGone
-		return nil, ""
+		return nil
 	}
-	wire := toWire(err, "")
-	if wire == nil {
+	e := toWire(err, "")
+	if e == nil {
 		s.logInternal(r.Context(), x, err)
-		wire = &Error{
-			Name: "InternalFailure", Status: http.StatusInternalServerError,
+		e = &Error{
+			Name:    "InternalFailure",
 			Message: "The request failed because of an internal error. Its log entry has request id " + x.id + ".",
 		}
 	}
-	x.status, x.code = wire.status(), wire.Name
-	return x.protocol.encodeError(wire)
+	answer := x.call.encodeError(e, x.id)
+	x.status, x.code = answer.Status, e.Name
+	return answer
 }
 
 // panicError carries a panic of a handler to the log.
@@ -170,71 +210,111 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request, x *exchange) (out a
 			out, err = nil, &panicError{value: v, stack: debug.Stack()}
 		}
 	}()
-	op, err := s.route(r, x)
-	if err != nil {
-		// Who is not known to us learns nothing about what we serve.
-		if _, denied := s.authenticate(w, r, x); denied != nil {
-			return nil, denied
-		}
+	// Who is not known to us learns nothing about what we serve: authentication comes first.
+	if err := s.authenticate(w, r, x); err != nil {
 		return nil, err
 	}
-	body, err := s.authenticate(w, r, x)
-	if err != nil {
-		return nil, err
+	op := s.operations[x.call.target]
+	if op == nil {
+		return nil, x.call.unknown()
 	}
-	return op(r.Context(), x.principal, func(into any) error { return x.protocol.decode(body, into) })
+	return op(r.Context(), x.principal, x.call.decode)
 }
 
-// route finds the operation.
-func (s *Server) route(r *http.Request, x *exchange) (operation, error) {
-	for _, p := range s.protocols {
-		t, ok := p.match(r)
-		if !ok {
-			continue
-		}
-		x.protocol = p
-		op := s.operations[t]
-		if op == nil {
-			// The name is a stranger's words: it is kept out of answer and log.
-			return nil, errUnknownOperation
-		}
-		x.target = t
-		if r.Method != http.MethodPost {
-			return nil, errUnknownOperation
-		}
-		return op, nil
-	}
-	return nil, errUnknownOperation
-}
-
-// authenticate verifies the signature and returns the body.
-func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, x *exchange) ([]byte, error) {
+// authenticate verifies the signature and puts the body into the call.
+func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, x *exchange) error {
 	signed, err := beginVerify(r, s.cfg.Keys, s.cfg.Now())
 	if err != nil {
-		return nil, err
+		return err
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.cfg.MaxBody))
+	c, limit := x.call, s.limit(x.call)
+	limited := http.MaxBytesReader(w, r.Body, limit)
+	if c.service != nil && c.service.Prefix == serviceS3 {
+		err = s.readObject(signed, r, c, limited)
+	} else {
+		err = s.readBody(signed, r, c, limited)
+	}
+	if err != nil {
+		return err
+	}
+	x.principal = signed.principal
+	if c.form {
+		if err := s.dispatcher.readForm(r, c, c.request.Body); err != nil {
+			return err
+		}
+	}
+	if c.service != nil && signed.auth.service != c.service.Signing {
+		return invalidSignature("Credential should be scoped to correct service: '" + c.service.Signing + "'.")
+	}
+	return nil
+}
+
+// limit is the largest body of a call, in bytes.
+func (s *Server) limit(c *call) int64 {
+	if c.service == nil {
+		return s.cfg.MaxBody
+	}
+	switch c.service.Prefix {
+	case serviceLambda:
+		return max(s.cfg.MaxBody, 70<<20) // a zip of 50 MB in base64
+	case serviceLogs:
+		return max(s.cfg.MaxBody, 4<<20) // a batch is 1 MiB before JSON escapes it
+	case serviceS3:
+		if c.op != nil && c.op.Streams() {
+			return s.cfg.MaxObject + s.cfg.MaxObject/16 // chunks have frames
+		}
+		return max(s.cfg.MaxBody, 4<<20) // DeleteObjects names 1,000 keys of 1 KiB
+	}
+	return s.cfg.MaxBody
+}
+
+// readBody reads a body to its end and verifies it.
+func (s *Server) readBody(signed *signedRequest, r *http.Request, c *call, limited io.Reader) error {
+	body, err := readAll(limited)
+	if err != nil {
+		return err
+	}
+	if err := signed.finish(r, body); err != nil {
+		return err
+	}
+	c.request.Body, err = gunzip(r, body, s.limit(c))
+	return err
+}
+
+// readObject verifies the headers; the body is verified while it is read, by the operation where it takes a stream.
+func (s *Server) readObject(signed *signedRequest, r *http.Request, c *call, limited io.ReadCloser) error {
+	stream, header, err := signed.stream(r, limited, s.cfg.MaxObject)
+	if err != nil {
+		return err
+	}
+	c.request.Header = header
+	if c.op != nil && c.op.Streams() {
+		c.request.Stream = stream
+		return nil
+	}
+	c.request.Body, err = readAll(stream)
+	return err
+}
+
+func readAll(r io.Reader) ([]byte, error) {
+	body, err := io.ReadAll(r)
 	var tooLarge *http.MaxBytesError
+	var named *Error
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, &Error{
-			Name: "RequestEntityTooLargeException", Status: http.StatusRequestEntityTooLarge,
-			Message: fmt.Sprintf("The body is larger than %d bytes.", tooLarge.Limit),
-		}
+		return nil, errTooLarge(tooLarge.Limit)
+	case errors.As(err, &named):
+		return nil, named
 	case err != nil:
 		return nil, serializationError("the body could not be read to its end")
 	}
-	if err := signed.finish(r, body); err != nil {
-		return nil, err
-	}
-	x.principal = signed.principal
 	return body, nil
 }
 
 func (s *Server) logInternal(ctx context.Context, x *exchange, err error) {
 	attrs := []slog.Attr{
-		slog.String("request_id", x.id), slog.String("service", x.target.service),
-		slog.String("operation", x.target.operation), slog.Any("err", err),
+		slog.String("request_id", x.id), slog.String("service", x.call.target.service),
+		slog.String("operation", x.call.target.operation), slog.Any("err", err),
 	}
 	if p, ok := errors.AsType[*panicError](err); ok {
 		attrs = append(attrs, slog.String("stack", string(p.stack)))
@@ -244,7 +324,7 @@ func (s *Server) logInternal(ctx context.Context, x *exchange, err error) {
 
 func (s *Server) access(ctx context.Context, x *exchange, took time.Duration, writeErr error) {
 	attrs := []slog.Attr{
-		slog.String("service", x.target.service), slog.String("operation", x.target.operation),
+		slog.String("service", x.call.target.service), slog.String("operation", x.call.target.operation),
 		slog.String("principal", x.principal.ARN), slog.Int("status", x.status), slog.Duration("took", took),
 		slog.String("request_id", x.id),
 	}

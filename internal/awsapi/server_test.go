@@ -67,7 +67,7 @@ func TestServer_door(t *testing.T) {
 		if !regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`).MatchString(c.got.requestID) {
 			t.Errorf("%s: request id %q", c.name, c.got.requestID)
 		}
-		if got := c.got.header.Get("Content-Type"); got != contentTypeJSON11 {
+		if got := c.got.header.Get("Content-Type"); got != "application/x-amz-json-1.1" {
 			t.Errorf("%s: content type %q", c.name, got)
 		}
 		if c.want != "" && c.got.message() == "" {

@@ -126,26 +126,17 @@ type signedRequest struct {
 	secret    Secret
 	principal Principal
 	time      string // X-Amz-Date
+	query     string // canonical, without the signature
+	presigned bool
 }
 
-// begin checks everything that needs no body, so that a stranger cannot make us read one.
+// beginVerify checks everything that needs no body, so that a stranger cannot make us read one.
 func beginVerify(r *http.Request, keys Keys, now time.Time) (*signedRequest, error) {
-	values := r.Header.Values("Authorization")
-	if len(values) > 1 {
-		return nil, incompleteSignature("More than one Authorization header.")
-	}
-	a, err := parseAuthorization(r.Header.Get("Authorization"))
+	s, token, err := readSignature(r, now)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkSignedHeaders(r, a); err != nil {
-		return nil, err
-	}
-	stamp, err := signingTime(r, a, now)
-	if err != nil {
-		return nil, err
-	}
-	secret, principal, err := keys.Lookup(a.accessKeyID, r.Header.Get("X-Amz-Security-Token"), now)
+	s.secret, s.principal, err = keys.Lookup(s.auth.accessKeyID, token, now)
 	switch {
 	case errors.Is(err, ErrExpiredToken):
 		return nil, errExpiredToken
@@ -154,7 +145,37 @@ func beginVerify(r *http.Request, keys Keys, now time.Time) (*signedRequest, err
 	case err != nil:
 		return nil, fmt.Errorf("look up access key: %w", err)
 	}
-	return &signedRequest{auth: a, secret: secret, principal: principal, time: stamp}, nil
+	return s, nil
+}
+
+// readSignature reads the signature from where the request has it, the header or the query string.
+func readSignature(r *http.Request, now time.Time) (s *signedRequest, token string, err error) {
+	values := r.Header.Values("Authorization")
+	if strings.Contains(r.URL.RawQuery, "X-Amz-Algorithm=") {
+		if len(values) > 0 {
+			return nil, "", incompleteSignature("The request is signed both in a header and in its query string.")
+		}
+		return readPresigned(r, now)
+	}
+	if len(values) > 1 {
+		return nil, "", incompleteSignature("More than one Authorization header.")
+	}
+	a, err := parseAuthorization(r.Header.Get("Authorization"))
+	if err != nil {
+		return nil, "", err
+	}
+	if err := checkSignedHeaders(r, a); err != nil {
+		return nil, "", err
+	}
+	stamp, err := signingTime(r, a, now)
+	if err != nil {
+		return nil, "", err
+	}
+	query, err := canonicalQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, "", err
+	}
+	return &signedRequest{auth: a, time: stamp, query: query}, r.Header.Get("X-Amz-Security-Token"), nil
 }
 
 // checkSignedHeaders refuses requests whose meaning is not covered by the signature: the host and all x-amz- headers
@@ -197,14 +218,25 @@ func signingTime(r *http.Request, a *authorization, now time.Time) (string, erro
 	}
 	now = now.UTC()
 	if t.Before(now.Add(-sigSkew)) {
-		return "", invalidSignature(fmt.Sprintf("Signature expired: %s is now earlier than %s (%s - 5 min.)",
+		return "", skewed(fmt.Sprintf("Signature expired: %s is now earlier than %s (%s - 5 min.)",
 			stamp, now.Add(-sigSkew).Format(sigTimeForm), now.Format(sigTimeForm)))
 	}
+	return stamp, notYetCurrent(t, now)
+}
+
+// notYetCurrent refuses a time that is still to come. Its result is nil or a wire error.
+func notYetCurrent(t, now time.Time) error {
 	if t.After(now.Add(sigSkew)) {
-		return "", invalidSignature(fmt.Sprintf("Signature not yet current: %s is still later than %s (%s + 5 min.)",
-			stamp, now.Add(sigSkew).Format(sigTimeForm), now.Format(sigTimeForm)))
+		return skewed(fmt.Sprintf("Signature not yet current: %s is still later than %s (%s + 5 min.)",
+			t.Format(sigTimeForm), now.Add(sigSkew).Format(sigTimeForm), now.Format(sigTimeForm)))
 	}
-	return stamp, nil
+	return nil
+}
+
+func skewed(message string) *Error {
+	e := invalidSignature(message)
+	e.s3 = "RequestTimeTooSkewed"
+	return e
 }
 
 // finish checks the signature over the request and its whole body.
@@ -214,42 +246,44 @@ func (s *signedRequest) finish(r *http.Request, body []byte) error {
 	if given := r.Header.Get("X-Amz-Content-Sha256"); given != "" && given != payload {
 		return invalidSignature("The provided 'x-amz-content-sha256' header does not match what was computed.")
 	}
-	canonical, err := canonicalRequest(r, s.auth, payload)
+	return s.check(r, payload)
+}
+
+// check compares the signature; payload is the digest of the body, or the word that stands for it.
+func (s *signedRequest) check(r *http.Request, payload string) error {
+	canonical, err := s.canonicalRequest(r, payload)
 	if err != nil {
 		return err
 	}
-	if !hmac.Equal(sign(s.secret, s.auth, s.time, canonical), s.auth.signature) {
+	sum := sha256.Sum256([]byte(canonical))
+	if !hmac.Equal(s.sign(sigAlgorithm, hex.EncodeToString(sum[:])), s.auth.signature) {
 		return errSignatureMismatch
 	}
 	return nil
 }
 
-// sign computes the signature of a canonical request (AWS General Reference, "Create a signed AWS API request").
-func sign(secret Secret, a *authorization, stamp, canonical string) []byte {
-	sum := sha256.Sum256([]byte(canonical))
-	toSign := sigAlgorithm + "\n" + stamp + "\n" + a.scope() + "\n" + hex.EncodeToString(sum[:])
-	key := mac([]byte("AWS4"+string(secret)), a.date)
+// sign computes a signature (AWS General Reference, "Create a signed AWS API request"). what is the end of the string to
+// sign: for a request the digest of its canonical form.
+func (s *signedRequest) sign(algorithm, what string) []byte {
+	a := s.auth
+	key := mac([]byte("AWS4"+string(s.secret)), a.date)
 	key = mac(key, a.region)
 	key = mac(key, a.service)
 	key = mac(key, sigTerminal)
-	return mac(key, toSign)
+	return mac(key, algorithm+"\n"+s.time+"\n"+a.scope()+"\n"+what)
 }
 
-func canonicalRequest(r *http.Request, a *authorization, payload string) (string, error) {
-	query, err := canonicalQuery(r.URL.RawQuery)
-	if err != nil {
-		return "", err
-	}
+func (s *signedRequest) canonicalRequest(r *http.Request, payload string) (string, error) {
 	var b strings.Builder
-	b.WriteString(r.Method + "\n" + canonicalPath(r, a.service) + "\n" + query + "\n")
-	for _, name := range a.signedHeaders {
+	b.WriteString(r.Method + "\n" + canonicalPath(r, s.auth.service) + "\n" + s.query + "\n")
+	for _, name := range s.auth.signedHeaders {
 		value, ok := headerValue(r, name)
 		if !ok {
 			return "", invalidSignature("The signed header '" + name + "' is not in the request.")
 		}
 		b.WriteString(name + ":" + value + "\n")
 	}
-	b.WriteString("\n" + strings.Join(a.signedHeaders, ";") + "\n" + payload)
+	b.WriteString("\n" + strings.Join(s.auth.signedHeaders, ";") + "\n" + payload)
 	return b.String(), nil
 }
 
