@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +22,7 @@ import (
 const patience = 90 * time.Second
 
 func TestStories(t *testing.T) {
+	lookAtSources(t)
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no stories: %v", err)
@@ -30,6 +32,22 @@ func TestStories(t *testing.T) {
 			t.Parallel()
 			tell(t, file)
 		})
+	}
+}
+
+// lookAtSources tells go test of what the binaries are made, so that it takes no result of older ones from its cache.
+func lookAtSources(t *testing.T) {
+	t.Helper()
+	for _, root := range []string{"../../../cmd", "../../../internal", "shop"} {
+		err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+			if err == nil {
+				_, err = os.Stat(path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -125,7 +143,7 @@ func tell(t *testing.T, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := os.MkdirTemp("", "gg") // short: the paths of unix sockets are
+	dir, err := os.MkdirTemp("", "gg") //nolint:usetesting // short: the paths of unix sockets are
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +151,7 @@ func tell(t *testing.T, file string) {
 	address := fmt.Sprintf("127.%d.%d.%d", 64+pid%64, pid/64%256, n)
 	s := &story{T: t, dir: dir, jobs: map[string]*background{}, sockets: map[string]*socket{}, env: []string{
 		"WORK=" + dir, "HOME=" + dir, "TZ=UTC", "GREENGATE_DATA=" + filepath.Join(dir, "data"), "DATA=" + filepath.Join(dir, "data"),
-		"PATH=" + strings.Join([]string{binDir, dir, os.Getenv("PATH")}, ":"), "BIN=" + binDir,
+		"PATH=" + strings.Join([]string{binDir, dir, os.Getenv("PATH")}, ":"), "BIN=" + binDir, //nolint:forbidigo // programs are found where this test finds them
 		"ADDRESS=" + address, "PROD=" + address + ":8080", "TEST=" + address + ":8081",
 	}}
 	t.Cleanup(s.end)

@@ -72,7 +72,7 @@ func (l *load) ask(ctx context.Context, transport *http.Transport, method string
 			return
 		case <-tick.C:
 		}
-		version, err := l.once(transport, method)
+		version, err := l.once(context.WithoutCancel(ctx), transport, method)
 		l.mu.Lock()
 		l.total++
 		l.since[version]++
@@ -85,9 +85,9 @@ func (l *load) ask(ctx context.Context, transport *http.Transport, method string
 	}
 }
 
-func (l *load) once(transport *http.Transport, method string) (string, error) {
+func (l *load) once(ctx context.Context, transport *http.Transport, method string) (string, error) {
 	// A request is always answered to its end: one that the test cuts off is no failure of anybody else.
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	var body io.Reader
 	if method == http.MethodPost {

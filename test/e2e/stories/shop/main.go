@@ -21,10 +21,13 @@ import (
 	"golang.org/x/net/websocket"
 )
 
+// getenv is this program's only way to its settings.
+var getenv = os.Getenv //nolint:forbidigo // a program of its own
+
 func main() {
 	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "shop:", err)
-		os.Exit(1)
+		os.Exit(1) //nolint:forbidigo // main
 	}
 }
 
@@ -82,28 +85,28 @@ func flood(megabytes string) error {
 func linger(pidFile string) error {
 	cmd := exec.Command("sleep", "600") //nolint:noctx // it is to outlive everything
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	cmd.Env, cmd.Stdout = []string{"PATH=" + os.Getenv("PATH")}, os.Stdout
+	cmd.Env, cmd.Stdout = []string{"PATH=" + getenv("PATH")}, os.Stdout
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	return os.WriteFile(pidFile, []byte(strconv.Itoa(cmd.Process.Pid)), 0o600)
+	return os.WriteFile(pidFile, []byte(strconv.Itoa(cmd.Process.Pid)), 0o600) //nolint:gosec // its caller names the file
 }
 
 // lambda is a bootstrap of the provided runtimes: it asks for events, tests what TEST_URL names and reports.
 func lambda() error {
-	api := "http://" + os.Getenv("AWS_LAMBDA_RUNTIME_API") + "/2018-06-01/runtime/invocation/"
+	api := "http://" + getenv("AWS_LAMBDA_RUNTIME_API") + "/2018-06-01/runtime/invocation/"
 	for {
-		res, err := http.Get(api + "next") //nolint:gosec,noctx // it waits for the next event
+		res, err := http.Get(api + "next") //nolint:noctx // it waits for the next event
 		if err != nil {
 			return err
 		}
-		var event struct{ DeploymentId, LifecycleEventHookExecutionId string } //nolint:revive // CodeDeploy's own names
+		var event struct{ DeploymentId, LifecycleEventHookExecutionId string }
 		err = json.NewDecoder(res.Body).Decode(&event)
 		if err := errors.Join(err, res.Body.Close()); err != nil {
 			return err
 		}
 		status := "Succeeded"
-		if err := get(os.Getenv("TEST_URL"), "^v2"); err != nil {
+		if err := get(getenv("TEST_URL"), "^v2"); err != nil {
 			fmt.Println(err) //nolint:forbidigo // the log of a function
 			status = "Failed"
 		}
@@ -112,7 +115,7 @@ func lambda() error {
 		if out, err := report.CombinedOutput(); err != nil {
 			return fmt.Errorf("report: %w: %s", err, out)
 		}
-		done, err := http.Post(api+res.Header.Get("Lambda-Runtime-Aws-Request-Id")+"/response", "application/json", strings.NewReader("{}")) //nolint:gosec,noctx // to the runtime
+		done, err := http.Post(api+res.Header.Get("Lambda-Runtime-Aws-Request-Id")+"/response", "application/json", strings.NewReader("{}")) //nolint:noctx // to the runtime
 		if err != nil {
 			return err
 		}
@@ -123,26 +126,26 @@ func lambda() error {
 func serve() error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	host := os.Getenv("HOST")
-	if os.Getenv("BIND") == "all" {
+	host := getenv("HOST")
+	if getenv("BIND") == "all" {
 		host = "" // as programs do that nobody told of $HOST
 	}
-	if wait, err := time.ParseDuration(os.Getenv("BEGIN_AFTER")); err == nil {
+	if wait, err := time.ParseDuration(getenv("BEGIN_AFTER")); err == nil {
 		<-time.After(wait)
 	}
-	l, err := net.Listen("tcp", net.JoinHostPort(host, os.Getenv("PORT"))) //nolint:noctx // it ends with the program
+	l, err := net.Listen("tcp", net.JoinHostPort(host, getenv("PORT"))) //nolint:noctx // it ends with the program
 	if err != nil {
 		return err
 	}
 	server := &http.Server{Handler: routes(), ReadHeaderTimeout: 10 * time.Second, Protocols: new(http.Protocols)}
-	server.Protocols.SetHTTP1(os.Getenv("H2C") == "")
-	server.Protocols.SetUnencryptedHTTP2(os.Getenv("H2C") != "")
+	server.Protocols.SetHTTP1(getenv("H2C") == "")
+	server.Protocols.SetUnencryptedHTTP2(getenv("H2C") != "")
 	defer context.AfterFunc(ctx, func() {
 		grace, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		_ = server.Shutdown(grace)
 	})()
-	fmt.Println("shop", os.Getenv("VERSION"), "listens on", l.Addr()) //nolint:forbidigo // a program's output
+	fmt.Println("shop", getenv("VERSION"), "listens on", l.Addr()) //nolint:forbidigo // a program's output
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
@@ -150,7 +153,7 @@ func serve() error {
 }
 
 func routes() http.Handler {
-	version := os.Getenv("VERSION")
+	version := getenv("VERSION")
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -158,18 +161,18 @@ func routes() http.Handler {
 		if fails(r) {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
-		_, _ = fmt.Fprintf(w, "%s %s\n", version, r.Proto)
+		_, _ = fmt.Fprintf(w, "%s %s\n", version, r.Proto) //nolint:gosec // its owner names the version
 	})
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
-		if sick := os.Getenv("SICK_IF"); sick != "" && (sick == "always" || exists(sick) || exists(sick+"."+os.Getenv("HOST"))) {
+		if sick := getenv("SICK_IF"); sick != "" && (sick == "always" || exists(sick) || exists(sick+"."+getenv("HOST"))) {
 			http.Error(w, "sick", http.StatusServiceUnavailable)
 		}
 	})
-	mux.HandleFunc("/host", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, os.Getenv("HOST")) })
+	mux.HandleFunc("/host", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, getenv("HOST")) })
 	mux.HandleFunc("/env", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, strings.Join(os.Environ(), "\n"))
 	})
-	mux.HandleFunc("/exit", func(http.ResponseWriter, *http.Request) { os.Exit(3) })
+	mux.HandleFunc("/exit", func(http.ResponseWriter, *http.Request) { os.Exit(3) }) //nolint:forbidigo // as a crash
 	mux.HandleFunc("/eat", func(http.ResponseWriter, *http.Request) { eat() })
 	mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
 		wait, _ := time.ParseDuration(r.URL.Query().Get("for"))
@@ -189,13 +192,13 @@ func routes() http.Handler {
 
 // fails reports whether this version answers a request with 500: FAIL=all, or production, which is seen by the address.
 func fails(r *http.Request) bool {
-	switch os.Getenv("FAIL") {
+	switch getenv("FAIL") {
 	case "all":
 		return true
 	case "production":
-		return r.Host == os.Getenv("PRODUCTION")
+		return r.Host == getenv("PRODUCTION")
 	}
-	file := os.Getenv("FAIL_IF")
+	file := getenv("FAIL_IF")
 	return file != "" && exists(file)
 }
 
