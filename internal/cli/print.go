@@ -154,7 +154,7 @@ func (a *app) colour(code, text string) string {
 }
 
 // verdictLines are a verdict and, where it is no pass, the checks that say why.
-func (a *app) verdictLines(v deploy.Verdict) []string {
+func (a *app) verdictLines(deployment string, v deploy.Verdict) []string {
 	word, colour := "unclear", yellow
 	switch v.Status {
 	case deploy.VerdictPass:
@@ -182,8 +182,8 @@ func (a *app) verdictLines(v deploy.Verdict) []string {
 			lines = append(lines, "          "+checkText(c))
 		}
 	}
-	if v.Log != "" {
-		lines = append(lines, "          log: "+oneLine(v.Log))
+	if v.Log != "" || v.Kind == deploy.HookFunction {
+		lines = append(lines, "          log: greengate logs --hook "+oneLine(deployment)+"/"+oneLine(v.Hook))
 	}
 	return lines
 }

@@ -136,7 +136,7 @@ func (a *app) deploymentStatus(ctx context.Context, c *client, id string) error 
 		if i == 0 {
 			p.line("")
 		}
-		for _, line := range a.verdictLines(v) {
+		for _, line := range a.verdictLines(doc.ID, v) {
 			p.line("%s", line)
 		}
 	}

@@ -212,7 +212,7 @@ func TestColour(t *testing.T) {
 	} {
 		env := testEnv(io.Discard, io.Discard, tt.vars)
 		env.StdoutTerminal = tt.terminal
-		line := newApp(env, Roles{}).verdictLines(verdict)[0]
+		line := newApp(env, Roles{}).verdictLines("d-1", verdict)[0]
 		if got := strings.Contains(line, "\x1b["); got != tt.want {
 			t.Errorf("terminal %v, %v: %q", tt.terminal, tt.vars, line)
 		}

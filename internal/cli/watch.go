@@ -264,7 +264,7 @@ func (w *watcher) print(events []deploy.HistoryEvent, view deploy.DeploymentView
 
 func (w *watcher) printVerdicts(view deploy.DeploymentView, upTo int) {
 	for ; w.verdicts < upTo; w.verdicts++ {
-		for _, line := range w.a.verdictLines(view.Verdicts[w.verdicts]) {
+		for _, line := range w.a.verdictLines(view.ID, view.Verdicts[w.verdicts]) {
 			w.say("%s", line)
 		}
 	}
