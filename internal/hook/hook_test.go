@@ -174,7 +174,10 @@ func TestHooks(t *testing.T) {
 	for _, kind := range []deploy.HookKind{deploy.HookCommand, deploy.HookTask, deploy.HookFunction} {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
-			hooktest.Exercise(t, func(t *testing.T) hooktest.Harness { return newMachine(t).harness(kind) })
+			hooktest.Exercise(t, func(t *testing.T) hooktest.Harness {
+				t.Helper()
+				return newMachine(t).harness(kind)
+			})
 		})
 	}
 }

@@ -131,6 +131,7 @@ func (m *machine) processes(prefix string) []string {
 func TestRuntime(t *testing.T) {
 	t.Parallel()
 	workloadtest.Exercise(t, func(t *testing.T) workloadtest.Harness {
+		t.Helper()
 		m := newMachine(t)
 		missing := m.workload("healthy")
 		missing.Command = []string{filepath.Join(m.dir, "no such program")}
@@ -144,6 +145,7 @@ func TestRuntime(t *testing.T) {
 
 // tidy does what the controller's janitor does.
 func (m *machine) tidy(t *testing.T) {
+	t.Helper()
 	for id, ts := range m.cloud.State().TaskSets {
 		if ts.Released() && time.Now().After(ts.ReleaseBy) {
 			if err := m.runtime.Stop(t.Context(), id); err != nil {
