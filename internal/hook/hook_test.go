@@ -207,6 +207,7 @@ func (m *machine) harness(kind deploy.HookKind) hooktest.Harness {
 			return deploy.HookCall{Hook: h, Service: "shop"}, true
 		},
 		Starts: func(t *testing.T, id string) int {
+			t.Helper()
 			data, err := os.ReadFile(filepath.Join(m.dir, "starts-"+caller{}.ExecutionID(id)))
 			if err != nil && !os.IsNotExist(err) {
 				t.Fatal(err)
