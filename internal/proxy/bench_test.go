@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -199,5 +200,28 @@ func BenchmarkClaim(b *testing.B) {
 		}
 		x.row.count(wordServed)
 		x.group.release(x)
+	}
+}
+
+// BenchmarkMatch is what rules cost a request: that of the last of them, and that of none.
+func BenchmarkMatch(b *testing.B) {
+	for _, n := range []int{1, 10, 100} {
+		r := manyRules(n)
+		for _, path := range []string{fmt.Sprintf("/api/%d/x", n-1), "/other"} {
+			b.Run(fmt.Sprintf("%d%s", n, path), func(b *testing.B) {
+				head := "GET " + path + "?a=b&version=v1 HTTP/1.1\r\nHost: www.example.com\r\nUser-Agent: bench\r\nX-Version: v2\r\n\r\n"
+				var req request
+				if err := parseRequest([]byte(head), &req); err != nil {
+					b.Fatal(err)
+				}
+				from := &origin{addr: netip.MustParseAddr("127.0.0.1")}
+				b.ReportAllocs()
+				for b.Loop() {
+					if a := r.match(&req, from); (a == &r.otherwise) != (path == "/other") {
+						b.Fatal("wrong rule")
+					}
+				}
+			})
+		}
 	}
 }

@@ -92,7 +92,8 @@ func (l *listener) h2Queue(ctx context.Context, limits Limits) *connQueue {
 	protocols.SetUnencryptedHTTP2(true)
 	srv := &http.Server{
 		Handler: http.HandlerFunc(l.serveH2), Protocols: protocols,
-		ReadHeaderTimeout: limits.HeaderTimeout, IdleTimeout: limits.IdleTimeout, MaxHeaderBytes: limits.MaxHeaderBytes,
+		DisableGeneralOptionsHandler: true, // OPTIONS * is for the target, as over HTTP/1
+		ReadHeaderTimeout:            limits.HeaderTimeout, IdleTimeout: limits.IdleTimeout, MaxHeaderBytes: limits.MaxHeaderBytes,
 		ErrorLog:    slog.NewLogLogger(l.srv.log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}

@@ -167,12 +167,7 @@ func (c *condition) matchHeader(fields []field) bool {
 }
 
 func (c *condition) matchMethod(method []byte) bool {
-	for _, m := range c.methods {
-		if m == string(method) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.methods, func(m string) bool { return m == string(method) })
 }
 
 func (c *condition) matchQuery(query []byte) bool {

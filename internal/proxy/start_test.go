@@ -240,6 +240,9 @@ func TestValidateTellsAllFaults(t *testing.T) {
 
 func FuzzTable(f *testing.F) {
 	f.Add([]byte(`{"version":1,"listeners":[{"name":"a","address":":80","action":{"forward":[{"group":"g","weight":1}]},"limits":{}}],"groups":[{"name":"g"}]}`))
+	f.Add([]byte(`{"version":1,"listeners":[{"name":"a","address":":80","limits":{},"action":{"redirect":{"status_code":301,"port":"81","query":""}},"rules":[` +
+		`{"name":"r","priority":1,"action":{"fixed":{"status":200}},"conditions":[{"host_header":["*.a.b"]},{"path_pattern":["/?"]},` +
+		`{"http_header":{"name":"x","values":["y"]}},{"request_method":["GET"]},{"query_string":[{"value":"\\*"}]},{"source_ip":["::/0"]}]}]}]}`))
 	f.Add([]byte(`{"version":-1}`))
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -23,9 +23,33 @@ func versioned(v int64, backends [2]string) Table {
 	return t
 }
 
+// versionedByRule does the same by rules that change with each version; the listener's own action fails.
+func versionedByRule(v int64, backends [2]string) Table {
+	t := versioned(v, backends)
+	l := &t.Listeners[0]
+	conditions := [][]Condition{
+		{{HostHeader: []string{"127.0.0.*"}}, {PathPattern: []string{"/*/*"}}},
+		{{RequestMethod: []string{http.MethodGet, http.MethodPost}}, {SourceIP: []string{"127.0.0.0/8"}}},
+		{{HTTPHeader: &HeaderCondition{Name: "User-Agent", Values: []string{"go-http-client/?.?"}}}},
+	}
+	l.Rules = []Rule{
+		{Name: "no", Priority: 1, Conditions: []Condition{{PathPattern: []string{"/no"}}}, Action: Action{Fixed: &Fixed{Status: 500}}},
+		{Name: "yes", Priority: 1 + int(v), Conditions: conditions[v%3], Action: l.Action},
+	}
+	l.Action = Action{Redirect: &Redirect{StatusCode: 302, Path: "/no"}}
+	return t
+}
+
 // TestSwapUnderLoad: no request fails, and one that was sent after Apply had answered is served by that table or a
 // later one. The order is that of the program, not of clocks.
 func TestSwapUnderLoad(t *testing.T) {
+	t.Run("groups", func(t *testing.T) { swapUnderLoad(t, versioned, newHTTPClient) })
+	t.Run("rules", func(t *testing.T) { swapUnderLoad(t, versionedByRule, newHTTPClient) })
+	t.Run("rules over h2c", func(t *testing.T) { swapUnderLoad(t, versionedByRule, newH2Client) })
+}
+
+func swapUnderLoad(t *testing.T, tableOf func(v int64, backends [2]string) Table, newClient func(testing.TB) *http.Client) {
+	t.Helper()
 	const clients, swaps = 12, 50
 	var backends [2]string
 	for i := range backends {
@@ -36,13 +60,13 @@ func TestSwapUnderLoad(t *testing.T) {
 		})
 	}
 	p := startPlane(t)
-	url := "http://" + p.apply(versioned(1, backends)).Listeners[0].Bound
+	url := "http://" + p.apply(tableOf(1, backends)).Listeners[0].Bound
 	var applied, total atomic.Int64
 	applied.Store(1)
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	for i := range clients {
-		c := newHTTPClient(t)
+		c := newClient(t)
 		wg.Go(func() {
 			for n := 0; ; n++ {
 				select {
@@ -61,7 +85,7 @@ func TestSwapUnderLoad(t *testing.T) {
 	for v := int64(2); v <= swaps+1; v++ {
 		before := total.Load()
 		eventually(t, "requests between swaps", func() bool { return total.Load() >= before+50 || t.Failed() })
-		p.apply(versioned(v, backends))
+		p.apply(tableOf(v, backends))
 		applied.Store(v)
 	}
 	close(stop)
