@@ -8,10 +8,10 @@ func (p *parser) actions(n node, path string, s *statement) {
 		return
 	}
 	s.notAction = not
-	for _, e := range p.list(child, at) {
+	p.each(child, at, func(e entry) {
 		p.checkAction(e)
 		s.actions = append(s.actions, compileText(strings.ToLower(e.text)))
-	}
+	})
 }
 
 // checkAction: an action is "a service namespace, a colon, and the name of an action. Action names can include
@@ -42,11 +42,11 @@ func (p *parser) resources(n node, path string, s *statement) {
 		return
 	}
 	s.notResource = not
-	for _, e := range p.list(child, at) {
+	p.each(child, at, func(e entry) {
 		if r, ok := p.resource(e); ok {
 			s.resources = append(s.resources, r)
 		}
-	}
+	})
 }
 
 // resource: "You specify a resource using an ARN"; variables stand "only in the resource portion of the ARN",
@@ -107,11 +107,11 @@ func (p *parser) conditionValues(n node, path string, c condition) []template {
 		p.fault(path, "is no condition key: a key has a prefix, such as aws:SourceIp")
 	}
 	var values []template
-	for _, e := range p.list(scalars(n), path) {
+	p.each(scalars(n), path, func(e entry) {
 		if t, ok := p.conditionValue(e, c.operator); ok {
 			values = append(values, t)
 		}
-	}
+	})
 	return values
 }
 

@@ -2,6 +2,7 @@ package iam
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,11 +36,11 @@ type Policy struct {
 type Effect string
 
 const (
-	// Allowed: a statement allows it and none denies it.
+	// Allowed means that a statement allows it and none denies it.
 	Allowed Effect = "allowed"
-	// ExplicitDeny: a statement denies it.
+	// ExplicitDeny means that a statement denies it.
 	ExplicitDeny Effect = "explicitDeny"
-	// ImplicitDeny: no statement allows it.
+	// ImplicitDeny means that no statement allows it.
 	ImplicitDeny Effect = "implicitDeny"
 )
 
@@ -159,7 +160,7 @@ func newEvaluation(r Request) *evaluation {
 // newLookup folds the case of keys. Keys that differ in case only are one key with several values.
 func newLookup(r Request) lookup {
 	ctx := make(lookup, len(r.Context)+8)
-	for _, key := range sortedKeys(r.Context) {
+	for _, key := range slices.Sorted(maps.Keys(r.Context)) {
 		folded := strings.ToLower(key)
 		ctx[folded] = append(slices.Clone(ctx[folded]), r.Context[key]...)
 	}

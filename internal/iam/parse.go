@@ -193,31 +193,29 @@ type entry struct {
 	path, text string
 }
 
-// list reads a string or a list of strings, at least one.
-func (p *parser) list(n node, path string) []entry {
+// each calls do for a string, or for each string of a list of at least one.
+func (p *parser) each(n node, path string, do func(e entry)) {
 	if n.kind != nodeList {
-		return p.entry(nil, n, path)
+		p.entry(n, path, do)
+		return
 	}
 	if len(n.items) == 0 {
 		p.fault(path, "is empty: give at least one value")
 	}
-	entries := make([]entry, 0, len(n.items))
 	for i, child := range n.items {
-		entries = p.entry(entries, child, item(path, i))
+		p.entry(child, item(path, i), do)
 	}
-	return entries
 }
 
-func (p *parser) entry(to []entry, n node, path string) []entry {
-	if n.kind != nodeText {
+func (p *parser) entry(n node, path string, do func(e entry)) {
+	switch {
+	case n.kind != nodeText:
 		p.fault(path, "must be a string, not %s", n.kind)
-		return to
-	}
-	if len(n.text) > MaxPattern {
+	case len(n.text) > MaxPattern:
 		p.fault(path, "has %d characters, at most %d are allowed", len(n.text), MaxPattern)
-		return to
+	default:
+		do(entry{path: path, text: n.text})
 	}
-	return append(to, entry{path: path, text: n.text})
 }
 
 func (p *parser) text(n node, path string) string {

@@ -187,9 +187,7 @@ func (p *parser) principals(n node, path string, s *statement) {
 	}
 	p.known(child, at, []string{"AWS", "Service", "Federated"})
 	for _, f := range child.fields {
-		for _, e := range p.list(f.value, join(at, shorten(f.key))) {
-			p.principal(f.key, e, s.principals)
-		}
+		p.each(f.value, join(at, shorten(f.key)), func(e entry) { p.principal(f.key, e, s.principals) })
 	}
 }
 

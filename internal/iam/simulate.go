@@ -1,7 +1,6 @@
 package iam
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -104,5 +103,3 @@ func (s statement) keys(add func(key string)) {
 		c.keys(add)
 	}
 }
-
-func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

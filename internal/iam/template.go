@@ -54,19 +54,19 @@ func parseVariable(rest string) (part, string, error) {
 	if len(rest) >= 2 && rest[1] == '}' && strings.ContainsRune("*?$", rune(rest[0])) {
 		return part{text: rest[:1], fixed: true}, rest[2:], nil
 	}
-	end := strings.IndexByte(rest, '}')
-	if end < 0 {
+	inner, after, closed := strings.Cut(rest, "}")
+	if !closed {
 		return part{}, "", errVariableEnd
 	}
-	quote := strings.IndexByte(rest[:end], '\'')
-	if quote < 0 {
-		key := strings.TrimSpace(rest[:end])
-		return part{name: key, key: strings.ToLower(key)}, rest[end+1:], checkVariable(key)
+	name, _, quoted := strings.Cut(inner, "'")
+	if !quoted {
+		key := strings.TrimSpace(name)
+		return part{name: key, key: strings.ToLower(key)}, after, checkVariable(key)
 	}
 	// "surround the default value with single quotes, and separate the variable text and the default value with a
 	// comma and space" ("Specifying default values").
-	key, comma := strings.CutSuffix(strings.TrimSpace(rest[:quote]), ",")
-	fallback, after, closed := strings.Cut(rest[quote+1:], "'}")
+	key, comma := strings.CutSuffix(strings.TrimSpace(name), ",")
+	fallback, after, closed := strings.Cut(rest[len(name)+1:], "'}")
 	if !comma || !closed {
 		return part{}, "", errVariableText
 	}
