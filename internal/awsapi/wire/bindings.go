@@ -104,7 +104,8 @@ func writeBindings(op *Operation, v reflect.Value, r *Response) error {
 			}
 		case inHeaders:
 			for k, value := range f.Seq2() {
-				r.Header.Set(m.name+k.String(), headerText(value.String()))
+				// Not in Go's canonical case: clients show the rest of the name as it comes, and S3 sends lower case.
+				r.Header[strings.ToLower(m.name+k.String())] = []string{headerText(value.String())}
 			}
 		case inStatus:
 			r.Status = int(f.Int())

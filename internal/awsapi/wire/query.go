@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"greengate/internal/awsapi/shapes"
 )
@@ -45,6 +46,9 @@ func (Query) Decode(op *Operation, r *Request, into any) error {
 func formTree(form url.Values) (*node, error) {
 	root := &branch{}
 	for name, values := range form {
+		if !utf8.ValidString(name) || len(values) > 0 && !utf8.ValidString(values[0]) {
+			return nil, malformed("a parameter is not UTF-8")
+		}
 		if strings.Count(name, ".") >= shapes.MaxDepth {
 			return nil, malformed("a parameter is nested more than %d deep", shapes.MaxDepth)
 		}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"greengate/internal/awsapi/shapes"
 )
@@ -38,8 +39,10 @@ const (
 func setText(path string, s *shape, v reflect.Value, text string) error {
 	switch s.kind { //nolint:exhaustive // the others are no scalars
 	case kindText:
-		v.SetString(text)
-		return nil
+		if utf8.ValidString(text) {
+			v.SetString(text)
+			return nil
+		}
 	case kindBoolean:
 		if text == "true" || text == "false" {
 			v.SetBool(text == "true")
