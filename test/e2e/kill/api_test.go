@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"strings"
 	"time"
 
 	"greengate/internal/config"
@@ -36,7 +38,8 @@ func (w *world) call(target string, in, out any) error {
 	}
 	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
 	req.Header.Set("X-Amz-Target", target)
-	sign(req, body, creds)
+	name, _, _ := strings.Cut(strings.ToLower(target), "_") // by which a request is signed, here
+	sign(req, body, creds, name)
 	res, err := w.http.Do(req)
 	if err != nil {
 		return err
@@ -116,17 +119,19 @@ func (w *world) cursor() int64 {
 
 // proceed ends the wait of a deployment. It may have ended already, when a kill hid the answer.
 func (w *world) proceed(id string) {
+	var last error
 	for end := time.Now().Add(askLimit); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		_ = w.call("CodeDeploy_20141006.ContinueDeployment",
+		last = w.call("CodeDeploy_20141006.ContinueDeployment",
 			map[string]string{"deploymentId": id, "deploymentWaitType": deploy.WaitReady}, nil)
 		if v, err := w.deployment(id); err == nil && v.Waiting.For != deploy.WaitReady {
 			return
 		}
 	}
+	fmt.Fprintf(os.Stderr, "deployment %s could not be continued: %v\n", id, last)
 }
 
 // sign puts a Signature Version 4 on a request of JSON 1.1.
-func sign(r *http.Request, body []byte, c config.Credentials) {
+func sign(r *http.Request, body []byte, c config.Credentials, name string) {
 	hash := func(b []byte) string {
 		sum := sha256.Sum256(b)
 		return hex.EncodeToString(sum[:])
@@ -136,10 +141,10 @@ func sign(r *http.Request, body []byte, c config.Credentials) {
 	const signed = "content-type;host;x-amz-date;x-amz-target"
 	canonical := "POST\n/\n\ncontent-type:" + r.Header.Get("Content-Type") + "\nhost:" + r.URL.Host + "\nx-amz-date:" + stamp +
 		"\nx-amz-target:" + r.Header.Get("X-Amz-Target") + "\n\n" + signed + "\n" + hash(body)
-	scope := stamp[:8] + "/" + c.Region + "/greengate/aws4_request"
+	scope := stamp[:8] + "/" + c.Region + "/" + name + "/aws4_request"
 	key := []byte("AWS4" + c.SecretAccessKey)
 	for _, part := range []string{
-		stamp[:8], c.Region, "greengate", "aws4_request", "AWS4-HMAC-SHA256\n" + stamp + "\n" + scope + "\n" + hash([]byte(canonical)),
+		stamp[:8], c.Region, name, "aws4_request", "AWS4-HMAC-SHA256\n" + stamp + "\n" + scope + "\n" + hash([]byte(canonical)),
 	} {
 		h := hmac.New(sha256.New, key)
 		h.Write([]byte(part))

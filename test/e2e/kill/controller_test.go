@@ -134,34 +134,53 @@ func ofRole(positions []string, role string) []string {
 	return list
 }
 
-// choose makes the jobs: all positions on both sides of the write, or of each place one occurrence, in turn
-// before and after, and of the second story only what the first has not passed.
+// choose makes the jobs: all positions on both sides of the write; or one for each phase that a deployment or
+// the record of a rollback is in, and one for each other place, in turn before and after.
 func choose(refs []reference, role string) []job {
+	sides := []string{"before", "after"}
+	if role == "runner " { // its points lie between two writes
+		sides = sides[:1]
+	}
 	var jobs []job
+	add := func(r reference, when, position string) {
+		jobs = append(jobs, job{r, order{ID: fmt.Sprintf("%s%d", role, len(jobs)), When: when, Position: position}})
+	}
 	taken := map[string]bool{}
 	for _, r := range refs {
+		groups, keys := map[string][]string{}, []string{}
 		for _, p := range ofRole(r.positions, role) {
-			place := p[:strings.LastIndex(p, " #")]
-			if i := strings.Index(place, " to "); i > 0 {
-				place = place[:i]
+			key := placeOf(p)
+			if groups[key] == nil {
+				keys = append(keys, key)
 			}
-			sides := []string{"before", "after"}
-			if role == "runner " { // its points lie between two writes
-				sides = sides[:1]
+			groups[key] = append(groups[key], p)
+		}
+		for _, key := range keys {
+			group := groups[key]
+			if !*all && !taken[key] {
+				n := len(jobs)
+				add(r, sides[n%len(sides)], group[n/len(sides)%len(group)])
 			}
-			if !*all {
-				if taken[place] {
-					continue
+			for _, p := range group {
+				for _, side := range sides {
+					if *all {
+						add(r, side, p)
+					}
 				}
-				sides = sides[len(jobs)%len(sides):][:1]
 			}
-			taken[place] = true
-			for _, side := range sides {
-				jobs = append(jobs, job{r, order{ID: fmt.Sprintf("%s%d", role, len(jobs)), When: side, Position: p}})
-			}
+			taken[key] = true
 		}
 	}
 	return jobs
+}
+
+// placeOf is the phase of a position, as "deploy Install", or else its name without the number.
+func placeOf(position string) string {
+	f := strings.Fields(position)
+	if f[1] == "commit" || f[1] == "append" {
+		return f[2] + " " + f[3]
+	}
+	return strings.Join(f[:len(f)-1], " ")
 }
 
 // killAll works the jobs off in several installations; w is the first. One that a job has broken is left,

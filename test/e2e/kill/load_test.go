@@ -17,7 +17,7 @@ import (
 
 const (
 	loadWorkers  = 4
-	loadPause    = 4 * time.Millisecond
+	loadPause    = 8 * time.Millisecond
 	loadPatience = 30 * time.Second
 )
 
@@ -86,8 +86,8 @@ func (l *load) work(ctx context.Context, worker int) {
 		}
 		l.gate.RLock()
 		body, err := c.send(request(n, c.keep, l.address))
-		l.gate.RUnlock()
 		l.count(body, err)
+		l.gate.RUnlock()
 	}
 }
 

@@ -90,6 +90,6 @@ func eventually(t *testing.T, limit time.Duration, what string, look func() (see
 		if time.Now().After(deadline) {
 			t.Fatalf("not within %s: %s; seen last: %s", limit, what, seen)
 		}
-		time.Sleep(20 * time.Millisecond) // between two looks
+		time.Sleep(50 * time.Millisecond) // between two looks
 	}
 }

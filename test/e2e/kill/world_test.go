@@ -50,6 +50,9 @@ type world struct {
 	stderr                *os.File
 	version               int              // of the last deployment
 	live                  string           // version that production is on
+	noFunction            bool             // deploy without hooks that need an interpreter
+	cuts                  int              // how often the data plane was killed
+	slow                  int64            // requests of our own that a kill of the data plane has cut
 	looked                map[string]int64 // requests of our own to production, by version
 
 	mu           sync.Mutex

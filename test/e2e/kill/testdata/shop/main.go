@@ -75,6 +75,9 @@ func hook(name, variable string) error {
 	if ms, _ := strconv.Atoi(os.Getenv("HOLD_MS")); ms > 0 {
 		time.Sleep(time.Duration(ms) * time.Millisecond)
 	}
+	if os.Getenv("FAILS") == "true" {
+		return fmt.Errorf("as asked for")
+	}
 	if variable == "-" {
 		return nil
 	}

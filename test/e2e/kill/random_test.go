@@ -1,0 +1,141 @@
+//go:build linux
+
+package kill
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"greengate/internal/deploy"
+)
+
+// The phases that the two stories pass, in order. Settle is passed only where something that was cancelled
+// takes its time, and Discard is for a service without an old version.
+var (
+	promotedPhases = []deploy.Phase{
+		deploy.PhaseBeforeInstall, deploy.PhaseInstall, deploy.PhaseAfterInstall, deploy.PhaseAllowTestTraffic,
+		deploy.PhaseAfterAllowTestTraffic, deploy.PhaseReadyWait, deploy.PhaseBeforeAllowTraffic, deploy.PhaseWayBack,
+		deploy.PhaseAllowTraffic, deploy.PhaseAfterAllowTraffic, deploy.PhaseTerminationWait, deploy.PhaseRetire,
+	}
+	rolledBackPhases = []deploy.Phase{deploy.PhaseInspect, deploy.PhaseRollback}
+	recordPhases     = []deploy.Phase{deploy.PhaseAllowTraffic, deploy.PhaseAfterAllowTraffic, deploy.PhaseRetire}
+)
+
+// killer ends a role a random time after the deployment was seen to enter one of its phases.
+type killer struct {
+	role   string
+	phases []deploy.Phase
+	record bool // the phases are those of the rollback's record
+	upTo   time.Duration
+	chance *rand.Rand
+
+	mu     sync.Mutex
+	first  string // deployment; the record is another one
+	killed []string
+	wg     sync.WaitGroup
+}
+
+func newKiller(role string, phases []deploy.Phase, seed uint64) *killer {
+	return &killer{role: role, phases: phases, upTo: hold, chance: rand.New(rand.NewPCG(seed, 1))}
+}
+
+func (k *killer) see(w *world) func(deploy.HistoryEvent) {
+	return func(e deploy.HistoryEvent) {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if k.first == "" {
+			k.first = e.Deployment
+		}
+		name := fmt.Sprintf("%s of %s", e.Phase, map[bool]string{false: "deployment", true: "rollback"}[k.record])
+		if e.Kind != deploy.RecordPhase || (e.Deployment != k.first) != k.record || !slices.Contains(k.phases, e.Phase) ||
+			slices.Contains(k.killed, name) {
+			return
+		}
+		k.killed = append(k.killed, name)
+		pause := time.Duration(k.chance.Int64N(int64(k.upTo)))
+		k.wg.Go(func() {
+			time.Sleep(pause) // at random: that is what is tested
+			if pid := processesOf(w.data)[k.role]; pid != 0 {
+				killProcess(pid, started(pid))
+			}
+		})
+	}
+}
+
+// done fails if a phase was never seen, so that no kill is missing.
+func (k *killer) done(t *testing.T) {
+	t.Helper()
+	k.wg.Wait()
+	if len(k.killed) != len(k.phases) {
+		t.Errorf("killed in %v, which should have been %v", k.killed, k.phases)
+	}
+}
+
+// random kills a role at random times in the given phases of a deployment.
+func (w *world) random(t *testing.T, role string, r reference, phases []deploy.Phase, record bool, seed uint64) {
+	t.Helper()
+	k := newKiller(role, phases, seed)
+	k.record = record
+	w.play(t, r.story, options{hold: hold}, &r.end, k.see(w))
+	k.done(t)
+}
+
+// spread deals phases out, so that the kills of one deployment are far enough from each other not to be
+// taken for a role that cannot live.
+func spread(phases []deploy.Phase, hands int) [][]deploy.Phase {
+	list := make([][]deploy.Phase, hands)
+	for i, p := range phases {
+		list[i%hands] = append(list[i%hands], p)
+	}
+	return list
+}
+
+// references plays both stories without a kill.
+func (w *world) references(t *testing.T) []reference {
+	t.Helper()
+	var refs []reference
+	for _, s := range []story{promoted, rolledBack} {
+		r := reference{story: s, end: w.play(t, s, options{hold: hold}, nil, nil)}
+		sane(t, r)
+		refs = append(refs, r)
+	}
+	return refs
+}
+
+// The program as it is shipped, with its controller killed at random times in each phase.
+func TestController_everyPhase(t *testing.T) {
+	needPython(t)
+	t.Parallel()
+	w := newWorld(t, built.greengate)
+	w.first(t)
+	refs := w.references(t)
+	rounds := 1
+	if *all {
+		rounds = 10
+	}
+	for round := range rounds {
+		w.everyPhase(t, "controller", refs, uint64(round))
+	}
+	w.close(t)
+}
+
+// everyPhase kills a role in every phase of both stories.
+func (w *world) everyPhase(t *testing.T, role string, refs []reference, seed uint64) {
+	t.Helper()
+	const hands = 3
+	for i, phases := range spread(promotedPhases, hands) {
+		t.Run(fmt.Sprintf("%s %d %v", promoted.name, seed, phases), func(t *testing.T) {
+			w.random(t, role, refs[0], phases, false, seed*100+uint64(i))
+		})
+	}
+	t.Run(fmt.Sprintf("%s %d %v", rolledBack.name, seed, rolledBackPhases), func(t *testing.T) {
+		w.random(t, role, refs[1], rolledBackPhases, false, seed*100+50)
+	})
+	t.Run(fmt.Sprintf("%s %d record %v", rolledBack.name, seed, recordPhases), func(t *testing.T) {
+		w.random(t, role, refs[1], recordPhases, true, seed*100+51)
+	})
+}
