@@ -70,22 +70,22 @@ func leavesInto(out map[string]string, name string, v reflect.Value) {
 	if dot != "" {
 		dot += "."
 	}
-	switch v.Kind() {
-	case reflect.Pointer:
+	switch kind := v.Kind(); {
+	case kind == reflect.Pointer:
 		if !v.IsNil() {
 			leavesInto(out, name, v.Elem())
 		}
-	case reflect.Struct:
+	case kind == reflect.Struct:
 		for i := range v.NumField() {
 			tag, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
 			leavesInto(out, dot+tag, v.Field(i))
 		}
-	case reflect.Map:
+	case kind == reflect.Map:
 		for _, key := range v.MapKeys() {
 			leavesInto(out, dot+key.String(), v.MapIndex(key))
 		}
-	case reflect.Slice:
-		if words, ok := v.Interface().([]string); ok {
+	case kind == reflect.Slice:
+		if words, ok := reflect.TypeAssert[[]string](v); ok {
 			put(out, name, commandLine(words))
 			return
 		}
@@ -108,7 +108,7 @@ func leaf(v reflect.Value) string {
 	if v.IsZero() && v.Kind() != reflect.Bool {
 		return ""
 	}
-	if d, ok := v.Interface().(time.Duration); ok {
+	if d, ok := reflect.TypeAssert[time.Duration](v); ok {
 		return shortDuration(d)
 	}
 	return fmt.Sprint(v.Interface())

@@ -36,7 +36,7 @@ func TestController_shutdownAnswers(t *testing.T) {
 	go func() {
 		var a answer
 		var res *http.Response
-		if res, a.err = http.Get("http://" + l.Addr().String()); a.err == nil { //nolint:noctx // ends with the server
+		if res, a.err = http.Get("http://" + l.Addr().String()); a.err == nil {
 			body, err := io.ReadAll(res.Body)
 			a.body, a.err = string(body), err
 			_ = res.Body.Close()
