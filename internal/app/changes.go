@@ -70,21 +70,21 @@ func leavesInto(out map[string]string, name string, v reflect.Value) {
 	if dot != "" {
 		dot += "."
 	}
-	switch kind := v.Kind(); {
-	case kind == reflect.Pointer:
+	switch v.Kind() { //nolint:exhaustive // every other kind is a leaf
+	case reflect.Pointer:
 		if !v.IsNil() {
 			leavesInto(out, name, v.Elem())
 		}
-	case kind == reflect.Struct:
+	case reflect.Struct:
 		for i := range v.NumField() {
 			tag, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
 			leavesInto(out, dot+tag, v.Field(i))
 		}
-	case kind == reflect.Map:
+	case reflect.Map:
 		for _, key := range v.MapKeys() {
 			leavesInto(out, dot+key.String(), v.MapIndex(key))
 		}
-	case kind == reflect.Slice:
+	case reflect.Slice:
 		if words, ok := reflect.TypeAssert[[]string](v); ok {
 			put(out, name, commandLine(words))
 			return
