@@ -143,7 +143,7 @@ func (d *dispatcher) rpc(path string, c *call) {
 }
 
 func (d *dispatcher) rest(r *http.Request, c *call, prefix string, codec wire.Codec) {
-	c.codec, c.service = codec, d.byPrefix[prefix]
+	c.codec, c.service, c.target.service = codec, d.byPrefix[prefix], prefix
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return
@@ -191,8 +191,9 @@ func (c *call) name(s *wire.Service, operation string) {
 	if s == nil {
 		return
 	}
+	c.target.service = s.Prefix
 	if c.op = s.Find(operation); c.op != nil {
-		c.target = target{s.Prefix, operation}
+		c.target.operation = operation
 	}
 }
 

@@ -272,10 +272,11 @@ func furnishedHouse() *house {
 
 // endpoint is a server over real sockets.
 type endpoint struct {
-	url   string
-	house *house
-	ring  *KeyRing
-	log   *lockedBuffer
+	server *Server // its table of operations may be altered before the first request
+	url    string
+	house  *house
+	ring   *KeyRing
+	log    *lockedBuffer
 }
 
 type lockedBuffer struct {
@@ -319,6 +320,7 @@ func serve(t *testing.T, change func(*Config)) *endpoint {
 	if err != nil {
 		t.Fatal(err)
 	}
+	e.server = s
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
 	e.url = server.URL
