@@ -85,6 +85,7 @@ func TestCondition(t *testing.T) {
 		{"DateGreaterThan", `"2026"`, is("2026-01-01T00:00:01Z"), true},
 		{"DateGreaterThanEquals", `"2026"`, is("2026-01-01"), true},
 		{"DateGreaterThan", `"2026"`, is("tomorrow"), false},
+		{"DateLessThan", `"2026"`, is("tomorrow"), false},
 		{"DateGreaterThan", `"2026"`, none, false},
 
 		{"Bool", `"true"`, is("true"), true},
@@ -98,6 +99,7 @@ func TestCondition(t *testing.T) {
 		{"BinaryEquals", `"QmluYXJ5"`, is("QmluYXJ5"), true},
 		{"BinaryEquals", `"QmluYXJ5"`, is("QmluYXJ6"), false},
 		{"BinaryEquals", `"QmluYXJ5"`, is("Binary"), false},
+		{"BinaryEquals", `""`, is("!"), false},
 
 		{"IpAddress", `"203.0.113.0/24"`, is("203.0.113.7"), true},
 		{"IpAddress", `"203.0.113.0/24"`, is("203.0.114.7"), false},
@@ -120,6 +122,12 @@ func TestCondition(t *testing.T) {
 		{"ArnLike", `"arn:aws:lambda:*:*:function:a*"`, is("arn:aws:lambda:us-east-1:123456789012:function:ab:7"), true},
 		{"ArnLike", `"arn:aws:lambda:*:*:function:a"`, is("arn:aws:lambda:us-east-1:123456789012:function:A"), false},
 		{"ArnLike", `"arn:aws:lambda:*:*:*"`, is("not an arn"), false},
+		{"ArnLike", `"arn:aws:lambda:*:*:*"`, is("arn"), false},
+		{"ArnLike", `"arn:aws:lambda:*:*:*"`, is("arn:aws:lambda:us-east-1:123456789012"), false},
+		{"ArnLike", `"${a:none, 'arn'}"`, is("arn"), false},
+		{"ArnLike", `"${a:none, 'arn'}"`, is("arn:aws:lambda:us-east-1:123456789012:function:a"), false},
+		{"ArnLike", `"${a:none, 'arn:aws:sns:us-east-1:123456789012:*'}"`, is("arn:aws:sns:us-east-1:123456789012:*"), true},
+		{"ArnLike", `"${a:none, 'arn:aws:sns:us-east-1:123456789012:*'}"`, is("arn:aws:sns:us-east-1:123456789012:t"), false},
 		{"ArnLike", `"arn:aws:lambda:*:*:*"`, none, false},
 		{"ArnNotEquals", `"arn:aws:sns:*:*:t*"`, is("arn:aws:sns:us-east-1:123456789012:topic"), false},
 		{"ArnNotLike", `"arn:aws:sns:*:*:t*"`, is("arn:aws:sns:us-east-1:123456789012:other"), true},

@@ -162,7 +162,7 @@ func newLookup(r Request) lookup {
 	ctx := make(lookup, len(r.Context)+8)
 	for _, key := range slices.Sorted(maps.Keys(r.Context)) {
 		folded := strings.ToLower(key)
-		ctx[folded] = append(slices.Clone(ctx[folded]), r.Context[key]...)
+		ctx[folded] = append(ctx[folded], r.Context[key]...)
 	}
 	set := func(key, value string) {
 		if _, given := ctx[key]; !given && value != "" {

@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -57,6 +58,8 @@ func TestEvaluate(t *testing.T) {
 		{"resource star inside a field does not", `{"Effect":"Allow","Action":"*","Resource":"arn:aws:lambda:us-*1:123456789012:function:a"}`, "lambda:InvokeFunction", "arn:aws:lambda:us-east:1:123456789012:function:a", nil, ImplicitDeny},
 		{"resource star inside a field", `{"Effect":"Allow","Action":"*","Resource":"arn:aws:lambda:us-*-1:123456789012:function:*"}`, "lambda:InvokeFunction", hook, nil, Allowed},
 		{"resource question marks", `{"Effect":"Allow","Action":"*","Resource":"arn:aws:lambda:us-????-1:123456789012:function:*"}`, "lambda:InvokeFunction", hook, nil, Allowed},
+		{"resource question mark is no colon", `{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:?::b"}`, "s3:GetObject", "arn:aws:s3::::b", nil, ImplicitDeny},
+		{"resource star goes over colons of the last field", `{"Effect":"Allow","Action":"*","Resource":"arn:aws:lambda:*:*:function:a*b"}`, "lambda:InvokeFunction", "arn:aws:lambda:us-east-1:123456789012:function:a:b", nil, Allowed},
 		{"an ARN does not cover the star", `{"Effect":"Allow","Action":"*","Resource":"` + hook + `"}`, "lambda:ListFunctions", "*", nil, ImplicitDeny},
 		{"one of two resources", `{"Effect":"Allow","Action":"*","Resource":["arn:aws:s3:::a","` + hook + `"]}`, "lambda:InvokeFunction", hook, nil, Allowed},
 		{"bucket is not its objects", `{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::rev"}`, "s3:GetObject", "arn:aws:s3:::rev/appspec.yaml", nil, ImplicitDeny},
@@ -85,6 +88,7 @@ func TestEvaluate(t *testing.T) {
 		{"literal star is no pattern", `{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::a${*}b"}`, "s3:ListBucket", "arn:aws:s3:::axb", nil, ImplicitDeny},
 		{"literal question mark and dollar", `{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::a${?}${$}"}`, "s3:ListBucket", "arn:aws:s3:::a?$", nil, Allowed},
 		{"literal question mark is no pattern", `{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::a${?}"}`, "s3:ListBucket", "arn:aws:s3:::ab", nil, ImplicitDeny},
+		{"star inside a field before a variable", `{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:a*b::${aws:username}"}`, "s3:ListBucket", "arn:aws:s3:a:b::alice", nil, ImplicitDeny},
 		{"variable with wildcard beside", `{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::${aws:username}-*-logs"}`, "s3:ListBucket", "arn:aws:s3:::alice-eu-logs", nil, Allowed},
 
 		// Conditions together: reference_policies_condition-logic-multiple-context-keys-or-values.
@@ -154,6 +158,10 @@ func TestEvaluate_severalPolicies(t *testing.T) {
 	if got.Effect != ExplicitDeny || got.Statement.Policy != "guard" || got.Statement.Index != 1 || got.Statement.Sid != "" {
 		t.Errorf("a third denies: %+v", got)
 	}
+	got = Evaluate(r, []Policy{policy(t, "guard", wrap(`{"Effect":"Deny","Action":"lambda:*","Resource":"arn:aws:lambda:*:*:function:other"},{"Effect":"Allow","Action":"lambda:*","Resource":"arn:aws:lambda:*:*:function:own"}`))})
+	if got.Effect != ImplicitDeny || len(got.Missing) != 1 || got.Missing[0].Statement.Index != 1 {
+		t.Errorf("a deny that does not apply is no reason: %+v", got)
+	}
 	got = Evaluate(r, nil)
 	if got.Effect != ImplicitDeny || got.Statement != (Statement{}) || got.Missing != nil {
 		t.Errorf("no policy at all: %+v", got)
@@ -193,7 +201,8 @@ func TestDecision_messages(t *testing.T) {
 		},
 		{
 			`{"Effect":"Allow","Action":"lambda:*","Resource":"arn:aws:s3:::x"},` +
-				`{"Effect":"Allow","Action":"lambda:*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalTag/team":["a","${aws:username}"]}}}`,
+				`{"Effect":"Allow","Action":"lambda:*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalTag/team":["a","${aws:username}"]}}},` +
+				`{"Effect":"Allow","Action":"lambda:*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalTag/team":"c"}}}`,
 			cannot + `no policy allows it; policy p, Statement[1] comes close, but its Condition does not match: ` +
 				`aws:PrincipalTag/team is "b", and the condition is StringEquals "a", "${aws:username}"`, wire + no,
 		},
@@ -250,6 +259,9 @@ func TestPrincipal_context(t *testing.T) {
 				t.Errorf("%s: %s = %q, want %q", c.name, key, got, want)
 			}
 		}
+	}
+	if names := newLookup(Request{Principal: ServicePrincipal("lambda", "eu-west-1")})["aws:principalservicenameslist"]; !slices.Equal(names, []string{"lambda.amazonaws.com", "lambda.eu-west-1.amazonaws.com"}) {
+		t.Errorf("names of a service: %q", names)
 	}
 	ctx := newLookup(Request{Principal: alice, Time: noon, Context: keys("AWS:UserName", "carol")})
 	for key, want := range map[string]string{"aws:username": "carol", "aws:currenttime": "2026-11-22T12:00:00Z", "aws:epochtime": "1795348800"} {

@@ -27,12 +27,12 @@ func wrap(statements string) string {
 	return `{"Version":"2012-10-17","Statement":[` + statements + `]}`
 }
 
-func policy(t testing.TB, name, text string) Policy {
+func policy(t *testing.T, name, text string) Policy {
 	t.Helper()
 	return parsed(t, KindInline, name, text)
 }
 
-func parsed(t testing.TB, kind Kind, name, text string) Policy {
+func parsed(t *testing.T, kind Kind, name, text string) Policy {
 	t.Helper()
 	doc, err := Parse(kind, text)
 	if err != nil {

@@ -60,11 +60,11 @@ func TestParse_faults(t *testing.T) {
 		{"empty lists", KindInline, wrap(`{"Effect":"Allow","Action":[],"Resource":[],"Condition":{"StringEquals":{"a:b":[]}}}`), []string{
 			"Statement[0].Action|is empty", "Statement[0].Resource|is empty", "Statement[0].Condition.StringEquals.a:b|is empty",
 		}},
-		{"resources", KindInline, wrap(`{"Effect":"Allow","Action":"*","Resource":["bucket","a*","arn:aws:s3","arn:aws:s3:*","arn:aws:s3:::${x}","arn:aws:s3:::${a:b","arn:aws:s3:::${a:b 'c'}","arn:aws:iam::${aws:PrincipalAccount}:role/x",null]}`), []string{
+		{"resources", KindInline, wrap(`{"Effect":"Allow","Action":"*","Resource":["bucket","a*","arn:aws:s3","arn:aws:s3:*","arn:aws:s3:::${x}","arn:aws:s3:::${a:b","arn:aws:s3:::${a:b 'c'}","arn:aws:iam::${aws:PrincipalAccount}:role/x",null,"arn:aws:s3:::${a:b, 'c}"]}`), []string{
 			`Statement[0].Resource[0]|"bucket" must be an ARN`, `Statement[0].Resource[1]|"a*" must be an ARN`, `Statement[0].Resource[2]|"arn:aws:s3" must be an ARN`,
 			`Statement[0].Resource[4]|"arn:aws:s3:::${x}": a policy variable must name a context key`, `Statement[0].Resource[5]|"arn:aws:s3:::${a:b": a policy variable begins with`,
 			`Statement[0].Resource[6]|"arn:aws:s3:::${a:b 'c'}": the default of a policy variable`, `Statement[0].Resource[7]|"arn:aws:iam::${aws:PrincipalAccount}:role/x": a policy variable may stand after the fifth colon only`,
-			"Statement[0].Resource[8]|must be a string, not null",
+			"Statement[0].Resource[8]|must be a string, not null", `Statement[0].Resource[9]|"arn:aws:s3:::${a:b, 'c}": the default of a policy variable`,
 		}},
 		{"long pattern", KindInline, wrap(`{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::` + strings.Repeat("a", MaxPattern) + `"}`), []string{
 			"Statement[0].Resource|has 2061 characters, at most 2048 are allowed",
@@ -89,10 +89,10 @@ func TestParse_faults(t *testing.T) {
 		{"trust with another action", KindTrust, wrap(`{"Effect":"Allow","Principal":"*","Action":["sts:AssumeRole","s3:*","*"]}`), []string{
 			`Statement[0].Action[1]|"s3:*": a trust policy may name actions of sts only`, `Statement[0].Action[2]|"*": a trust policy may name actions of sts only`,
 		}},
-		{"principals", KindTrust, wrap(`{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"AWS":["12345","arn:aws:iam::123456789012:user/*","arn:aws:iam::123456789012:group/g","arn:aws:s3:::b","arn:aws:iam::123456789012:user/a","*"],"Service":["codedeploy","*.amazonaws.com",7],"CanonicalUser":"x"}}`), []string{
+		{"principals", KindTrust, wrap(`{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"AWS":["12345","arn:aws:iam::123456789012:user/*","arn:aws:iam::123456789012:group/g","arn:aws:s3:::b","arn:aws:iam::123456789012:user/a","*","arn:aws:iam::12:user/a","arn:aws:s3::123456789012:user/a"],"Service":["codedeploy","*.amazonaws.com",7],"CanonicalUser":"x"}}`), []string{
 			"Statement[0].Principal.CanonicalUser|is no element of a policy: known are AWS, Service, Federated",
 			`Statement[0].Principal.AWS[0]|"12345" is no principal`, `Statement[0].Principal.AWS[1]|"arn:aws:iam::123456789012:user/*": a wildcard cannot stand`, `Statement[0].Principal.AWS[2]|"arn:aws:iam::123456789012:group/g" is neither a user nor a role`,
-			`Statement[0].Principal.AWS[3]|"arn:aws:s3:::b" is no principal`, `Statement[0].Principal.Service[0]|"codedeploy" is no service principal`,
+			`Statement[0].Principal.AWS[3]|"arn:aws:s3:::b" is no principal`, `Statement[0].Principal.AWS[6]|"arn:aws:iam::12:user/a" is no principal`, `Statement[0].Principal.AWS[7]|"arn:aws:s3::123456789012:user/a" is no principal`, `Statement[0].Principal.Service[0]|"codedeploy" is no service principal`,
 			`Statement[0].Principal.Service[1]|"*.amazonaws.com" is no service principal`, `Statement[0].Principal.Service[2]|must be a string, not a number`,
 		}},
 		{"no principals", KindTrust, wrap(`{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{}},{"Effect":"Allow","Action":"sts:AssumeRole","Principal":"123456789012"},{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"AWS":[]}}`), []string{
@@ -147,6 +147,7 @@ func TestParse_accepts(t *testing.T) {
 		wrap(`{"Effect":"Allow","Action":"*:*","Resource":"*","Condition":{}}`),
 		wrap(`{"Effect":"Allow","Action":"s3:*","Resource":"*","Condition":{"StringEquals":{},"Bool":{"a:b":"${a:c}"},"ArnLike":{"a:b":"${aws:PrincipalArn}"}}}`),
 		wrap(`{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::${ aws:PrincipalTag/cost center , 'a}b'}x"}`),
+		`{"Statement":{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:${x::y"}}`,
 		" \n\t{\"Statement\":\r\n{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\"}} \n",
 	}
 	for _, text := range inline {

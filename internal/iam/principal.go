@@ -124,12 +124,12 @@ func (e principals) direct(p Principal) bool {
 	return e.names(p.ARN) || e.names(p.RoleARN) || e.identifies(p)
 }
 
-func (e principals) names(arn string) bool { return arn != "" && slices.Contains(e.arns, arn) }
+func (e principals) names(arn string) bool { return slices.Contains(e.arns, arn) }
 
 // identifies: IAM keeps the unique id in place of an ARN; an id of a role stands for its sessions (AROA…:SESSION).
 func (e principals) identifies(p Principal) bool {
 	role, _, _ := strings.Cut(p.UserID, ":")
-	return p.UserID != "" && (slices.Contains(e.ids, p.UserID) || slices.Contains(e.ids, role))
+	return slices.Contains(e.ids, p.UserID) || slices.Contains(e.ids, role)
 }
 
 // root tells whether p is the root of an account that is named.
@@ -137,7 +137,7 @@ func (e principals) root(p Principal) bool { return p.resource() == "root" && e.
 
 // account tells whether the account of p is named, which "delegates authority to the account".
 func (e principals) account(p Principal) bool {
-	return p.account() != "" && slices.Contains(e.accounts, p.account())
+	return slices.Contains(e.accounts, p.account())
 }
 
 // exempt tells whether NotPrincipal keeps p out of a Deny: an account there exempts its root only, and a role session

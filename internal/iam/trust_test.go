@@ -74,6 +74,7 @@ func TestCanAssume(t *testing.T) {
 		{"NotPrincipal exempts root", deny(`"NotPrincipal":{"AWS":"123456789012"}`), root, nil, Allowed, false},
 		{"NotPrincipal with a role alone", deny(`"NotPrincipal":{"AWS":"` + deploy.ARN + `"}`), runner, nil, ExplicitDeny, false},
 		{"NotPrincipal with role and session", deny(`"NotPrincipal":{"AWS":["` + deploy.ARN + `","` + runner.ARN + `"]}`), runner, nil, Allowed, false},
+		{"NotPrincipal with the unique id of a role", deny(`"NotPrincipal":{"AWS":"AROAEXAMPLEDEPLOY001"}`), runner, nil, Allowed, false},
 		{"NotPrincipal exempts a service", deny(`"NotPrincipal":{"Service":"codedeploy.amazonaws.com"}`), codedeploy, nil, Allowed, false},
 		{"NotPrincipal of everybody", deny(`"NotPrincipal":"*"`), runner, nil, Allowed, false},
 		{"NotPrincipal with Allow", `{"Effect":"Allow","NotPrincipal":{"AWS":"` + alice.ARN + `"},` + assume + `}`, runner, nil, Allowed, false},
