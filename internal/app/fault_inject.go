@@ -37,7 +37,8 @@ type fault struct {
 	mu     sync.Mutex
 	armed  order
 	passed map[string]int
-	phase  map[string]place // by deployment, as last loaded
+	phase  map[string]place        // by deployment, as last loaded
+	origin map[string]deploy.Phase // of the open effects, by their ids: where they were first seen
 }
 
 type order struct {
@@ -53,7 +54,7 @@ type place struct {
 }
 
 func newFault(p Paths, role string) *fault {
-	return &fault{dir: p.in("fault"), role: role, passed: map[string]int{}, phase: map[string]place{}}
+	return &fault{dir: p.in("fault"), role: role, passed: map[string]int{}, phase: map[string]place{}, origin: map[string]deploy.Phase{}}
 }
 
 // position names the place that is about to be passed, and forgets the count when a new order is there.
@@ -139,8 +140,20 @@ func (j journal) Load(ctx context.Context, id string) (deploy.Loaded, error) {
 		j.fault.mu.Lock()
 		j.fault.phase[id] = at
 		j.fault.mu.Unlock()
+		j.originate(l.Deployment)
 	}
 	return l, err
+}
+
+// originate notes of new effects that they belong to the phase in which d is.
+func (j journal) originate(d deploy.Deployment) {
+	j.fault.mu.Lock()
+	defer j.fault.mu.Unlock()
+	for _, eff := range d.Open {
+		if _, known := j.fault.origin[eff.ID()]; !known {
+			j.fault.origin[eff.ID()] = d.Phase
+		}
+	}
 }
 
 func (j journal) at(id string) place {
@@ -149,15 +162,25 @@ func (j journal) at(id string) place {
 	return j.fault.phase[id]
 }
 
+// source is the phase that an event belongs to: that of its effect, since the deployment may have gone on.
+func (j journal) source(id string, ev deploy.Event) deploy.Phase {
+	j.fault.mu.Lock()
+	defer j.fault.mu.Unlock()
+	if phase, ok := j.fault.origin[deploy.Effect{Deployment: id, Seq: ev.Seq}.ID()]; ok && ev.Seq > 0 {
+		return phase
+	}
+	return j.fault.phase[id].phase
+}
+
 func (j journal) Commit(ctx context.Context, c deploy.Commit) error {
 	at := j.at(c.Deployment.ID)
+	j.originate(c.Deployment) // before the effects begin
 	what := fmt.Sprintf("commit %s %s %s to %s", at.kind, at.phase, at.event, c.Deployment.Phase)
 	return j.fault.around(what, func() error { return j.Store.Commit(ctx, c) })
 }
 
 func (j journal) Append(ctx context.Context, id, key string, ev deploy.Event) (added bool, err error) {
-	at := j.at(id)
-	what := fmt.Sprintf("append %s %s %s", at.kind, at.phase, ev.Kind)
+	what := fmt.Sprintf("append %s %s %s", j.at(id).kind, j.source(id, ev), ev.Kind)
 	err = j.fault.around(what, func() error {
 		added, err = j.Store.Append(ctx, id, key, ev)
 		return err

@@ -218,18 +218,37 @@ func killAll(t *testing.T, w *world, jobs []job) {
 	})
 }
 
+// tries is how many deployments a position is waited for: in which phase an outcome is booked can depend on which
+// of two things comes first.
+const tries = 4
+
 // killed plays a job.
 func (w *world) killed(t *testing.T, j job) {
 	t.Helper()
-	role := strings.Fields(j.order.Position)[0]
+	w.until(t, j.order, func() { w.play(t, j.ref.story, options{hold: hold}, &j.ref.end, nil) })
+}
+
+// until plays deployments with an order armed until it was carried out.
+func (w *world) until(t *testing.T, o order, play func()) {
+	t.Helper()
+	role := strings.Fields(o.Position)[0]
 	before := w.pid(t, role)
-	w.arm(t, j.order)
-	w.play(t, j.ref.story, options{hold: hold}, &j.ref.end, nil)
-	if !w.fired(j.order.ID) {
-		t.Errorf("the position was not reached, nothing was killed")
+	for n := range tries {
+		again := o
+		again.ID = fmt.Sprintf("%s try %d", o.ID, n)
+		w.arm(t, again)
+		play()
+		if !w.fired(again.ID) {
+			continue
+		}
+		if pid := w.pid(t, role); pid == before {
+			t.Errorf("the order was carried out, and pid %d lives on", pid)
+		}
 		return
 	}
-	if pid := w.pid(t, role); pid == before {
-		t.Errorf("the order was carried out, and pid %d lives on", pid)
+	if *all { // a rare order of events is not met at will
+		t.Logf("not reached in %d deployments: %s", tries, o)
+		return
 	}
+	t.Errorf("not reached in %d deployments, so nothing was killed: %s", tries, o)
 }

@@ -48,11 +48,7 @@ func TestController_firstDeployment(t *testing.T) {
 	}
 	for _, j := range jobs {
 		t.Run(j.order.String(), func(t *testing.T) {
-			w.arm(t, j.order)
-			w.playFirst(t, &want)
-			if !w.fired(j.order.ID) {
-				t.Error("the position was not reached, nothing was killed")
-			}
+			w.until(t, j.order, func() { w.playFirst(t, &want) })
 		})
 	}
 }

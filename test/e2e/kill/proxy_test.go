@@ -222,8 +222,7 @@ func TestProxy_duringDeployment(t *testing.T) {
 			w.cuts += len(phases)
 			k := newKiller("proxy", phases, uint64(i))
 			k.upTo = 100 * time.Millisecond
-			w.play(t, promoted, options{hold: hold, step: time.Second}, &refs[0].end, k.see(w))
-			k.done(t)
+			k.done(t, w.play(t, promoted, options{hold: hold, step: time.Second}, &refs[0].end, k.see(w)))
 		})
 	}
 	w.close(t)

@@ -66,10 +66,15 @@ func (k *killer) see(w *world) func(deploy.HistoryEvent) {
 	}
 }
 
-// done fails if a phase was never seen, so that no kill is missing.
-func (k *killer) done(t *testing.T) {
+// done fails if a phase was never seen, so that no kill is missing. A deployment that ended because a hook could
+// not tell has not seen those that come later.
+func (k *killer) done(t *testing.T, got ending) {
 	t.Helper()
 	k.wg.Wait()
+	if len(k.killed) > 0 && got.Reason == deploy.ReasonInconclusive {
+		t.Logf("killed in %v", k.killed)
+		return
+	}
 	if len(k.killed) != len(k.phases) {
 		t.Errorf("killed in %v, which should have been %v", k.killed, k.phases)
 	}
@@ -80,8 +85,7 @@ func (w *world) random(t *testing.T, role string, r reference, phases []deploy.P
 	t.Helper()
 	k := newKiller(role, phases, seed)
 	k.record = record
-	w.play(t, r.story, options{hold: hold}, &r.end, k.see(w))
-	k.done(t)
+	k.done(t, w.play(t, r.story, options{hold: hold}, &r.end, k.see(w)))
 }
 
 // spread deals phases out, so that the kills of one deployment are far enough from each other not to be
@@ -118,16 +122,15 @@ func TestController_everyPhase(t *testing.T) {
 		rounds = 10
 	}
 	for round := range rounds {
-		w.everyPhase(t, "controller", refs, uint64(round))
+		w.everyPhase(t, "controller", refs, spread(promotedPhases, 3), uint64(round))
 	}
 	w.close(t)
 }
 
-// everyPhase kills a role in every phase of both stories.
-func (w *world) everyPhase(t *testing.T, role string, refs []reference, seed uint64) {
+// everyPhase kills a role in every phase of both stories; hands are those of one deployment each.
+func (w *world) everyPhase(t *testing.T, role string, refs []reference, hands [][]deploy.Phase, seed uint64) {
 	t.Helper()
-	const hands = 3
-	for i, phases := range spread(promotedPhases, hands) {
+	for i, phases := range hands {
 		t.Run(fmt.Sprintf("%s %d %v", promoted.name, seed, phases), func(t *testing.T) {
 			w.random(t, role, refs[0], phases, false, seed*100+uint64(i))
 		})

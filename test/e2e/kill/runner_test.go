@@ -44,7 +44,15 @@ func TestRunner_everyPhase(t *testing.T) {
 		rounds = 10
 	}
 	for round := range rounds {
-		w.everyPhase(t, "runner", refs, uint64(round))
+		// A hook that is met in flight may end the deployment, so each comes last in its hand.
+		w.everyPhase(t, "runner", refs, [][]deploy.Phase{
+			{deploy.PhaseBeforeInstall},
+			{deploy.PhaseInstall, deploy.PhaseAfterInstall},
+			{deploy.PhaseAllowTestTraffic, deploy.PhaseAfterAllowTestTraffic, deploy.PhaseReadyWait, deploy.PhaseBeforeAllowTraffic},
+			{deploy.PhaseWayBack, deploy.PhaseAllowTraffic, deploy.PhaseAfterAllowTraffic},
+			{deploy.PhaseTerminationWait},
+			{deploy.PhaseRetire},
+		}, uint64(round))
 	}
 	w.close(t)
 }

@@ -113,8 +113,14 @@ func (w *world) write(t *testing.T, o options) (file, version string) {
 		return fmt.Sprintf("{name: %s, %s: [%q, hook, %s, %q], env: {STARTS: %q, HOLD_MS: %q, FAILS: %q}, timeout: 1m}",
 			name, kind, built.shop, name, variable, w.starts, fmt.Sprint(o.hold.Milliseconds()), fmt.Sprint(name == o.failing))
 	}
+	// What the function wants is in a file, so that its sandbox is warm for every other version, and cold for the rest.
+	want := fmt.Sprintf(`{"version": %q, "hold": %v}`, version, o.hold.Seconds())
+	if err := os.WriteFile(filepath.Join(w.dir, "want.json"), []byte(want), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	verify := fmt.Sprintf(`{name: verify, function: {name: verify, code: %q, handler: verify.handler, runtime: python3, timeout: 1m,
-     env: {STARTS: %q, TEST_URL: "http://%s", WANT: %s, HOLD: %q}}}`, code, w.starts, w.test, version, fmt.Sprint(o.hold.Seconds()))
+     env: {STARTS: %q, TEST_URL: "http://%s", WANT_FILE: %q, COLD: %q}}}`, code, w.starts, w.test,
+		filepath.Join(w.dir, "want.json"), fmt.Sprint(w.version%2*w.version))
 	if w.noFunction {
 		verify = hook("command", "verify", "GREENGATE_TEST_URL")
 	}

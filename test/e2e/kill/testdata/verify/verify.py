@@ -17,9 +17,11 @@ def handler(event, context):
     os.close(fd)
     status = "Succeeded"
     try:
-        time.sleep(float(os.environ["HOLD"]))
+        with open(os.environ["WANT_FILE"]) as f:
+            want = json.load(f)
+        time.sleep(want["hold"])
         with urllib.request.urlopen(os.environ["TEST_URL"] + "/version", timeout=20) as response:
-            assert response.read().decode() == os.environ["WANT"]
+            assert response.read().decode() == want["version"]
     except Exception as e:
         print("verification failed:", e)
         status = "Failed"
