@@ -11,6 +11,7 @@ import (
 	"hash/crc32"
 	"hash/crc64"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -164,9 +165,7 @@ func TestPresigned_published(t *testing.T) {
 func upload(t *testing.T, payload, body string, headers map[string]string) (*http.Request, *signedRequest) {
 	t.Helper()
 	all := map[string]string{"X-Amz-Content-Sha256": payload}
-	for name, value := range headers {
-		all[name] = value
-	}
+	maps.Copy(all, headers)
 	r := wireRequest(t, "PUT", "http://127.0.0.1/b/k", body, all)
 	s := signer{RootKey{"AKIDEXAMPLE", exampleSecret}, "", "s3", "us-east-1", vectorTime()}
 	return r, s.signPayload(r, payload)

@@ -113,6 +113,75 @@ func TestGenerate(t *testing.T) {
 	}
 }
 
+const restModel = `{
+ "metadata": {"apiVersion": "2020-01-01", "serviceId": "Rest", "endpointPrefix": "monitoring", "protocols": ["rest-xml"], "xmlNamespace": "http://rest/"},
+ "operations": {
+  "Put": {"name": "Put", "http": {"method": "PUT", "requestUri": "/{Bucket}/{Key+}?x", "responseCode": 201},
+          "input": {"shape": "PutInput"}, "output": {"shape": "PutInput", "resultWrapper": "PutResult"}, "errors": [{"shape": "Gone"}, {"shape": "Broken"}]},
+  "Odd": {"name": "Odd", "output": {"shape": "PutInput", "resultWrapper": "Strange"}},
+  "Attribute": {"name": "Attribute", "input": {"shape": "WithAttribute"}}, "Cookie": {"name": "Cookie", "input": {"shape": "WithCookie"}},
+  "Twice": {"name": "Twice", "input": {"shape": "WithTwo"}}, "Event": {"name": "Event", "input": {"shape": "Stream"}}},
+ "shapes": {
+  "PutInput": {"type": "structure", "payload": "Body", "required": ["Bucket"], "members": {
+    "Bucket": {"shape": "S", "location": "uri", "locationName": "Bucket"}, "Size": {"shape": "I", "location": "querystring", "locationName": "size"},
+    "Since": {"shape": "T", "location": "header", "locationName": "X-Since"}, "Meta": {"shape": "M", "location": "headers", "locationName": "x-meta-"},
+    "Code": {"shape": "I", "location": "statusCode"}, "Tags": {"shape": "L", "locationName": "Tag"}, "Body": {"shape": "B", "streaming": true},
+    "Flat": {"shape": "F"}, "Any": {"shape": "D"}, "Raw": {"shape": "B"}}},
+  "S": {"type": "string"}, "I": {"type": "integer"}, "T": {"type": "timestamp", "timestampFormat": "rfc822"}, "B": {"type": "blob"},
+  "M": {"type": "map", "key": {"shape": "S", "locationName": "K"}, "value": {"shape": "S", "locationName": "V"}},
+  "L": {"type": "list", "member": {"shape": "S", "locationName": "Item"}}, "F": {"type": "list", "member": {"shape": "S"}, "flattened": true},
+  "D": {"type": "structure", "members": {}, "document": true},
+  "Gone": {"type": "structure", "members": {"Message": {"shape": "S"}, "Type": {"shape": "S"}}, "error": {"code": "NotThere", "httpStatusCode": 404}},
+  "Broken": {"type": "structure", "members": {}, "fault": true},
+  "WithAttribute": {"type": "structure", "members": {"A": {"shape": "S", "xmlAttribute": true}}},
+  "WithCookie": {"type": "structure", "members": {"A": {"shape": "S", "location": "cookie"}}},
+  "WithTwo": {"type": "structure", "members": {"a": {"shape": "S"}, "A": {"shape": "S"}}},
+  "Stream": {"type": "structure", "members": {"A": {"shape": "S"}}, "eventstream": true}
+ }}`
+
+// TestGenerate_protocols: where members are and how they are written stands in the tags; what cannot be said is refused.
+func TestGenerate_protocols(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "model.json")
+	if err := os.WriteFile(path, []byte(restModel), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m, err := readModel(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := generate(m, []string{"Put"}, "rest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	flat := strings.Join(strings.Fields(string(source)), " ")
+	for _, want := range []string{
+		`Prefix: "cloudwatch", Signing: "monitoring",`, `Protocols: []string{"rest-xml"}, Namespace: "http://rest/",`,
+		`{Name: "Put", Method: "PUT", URI: "/{Bucket}/{Key+}?x", Status: 201, Input: reflect.TypeFor[PutInput](), Output: reflect.TypeFor[PutInput](), Errors: []string{"Gone", "Broken"}},`,
+		`"Broken": {Status: 500, Server: true}, "Gone": {Code: "NotThere", Status: 404, Message: "Message", Typed: true},`,
+		"`json:\"Bucket,omitzero\" aws:\"required\" wire:\"uri=Bucket\"`", "Size *int32 `json:\"Size,omitzero\" wire:\"query=size\"`",
+		"Since *shapes.Timestamp `json:\"Since,omitzero\" wire:\"header=X-Since,time=rfc822\"`", `wire:"headers=x-meta-,key=K,value=V"`,
+		`wire:"status"`, `wire:"name=Tag,item=Item"`, "Body io.ReadCloser `json:\"Body,omitzero\" wire:\"payload\"`", `wire:"flat"`,
+		"Any any `json", "Raw []byte `json",
+	} {
+		if !strings.Contains(flat, want) {
+			t.Errorf("the source lacks %s", want)
+		}
+	}
+	for operation, want := range map[string]string{
+		"Odd": "the result is called Strange", "Attribute": "XML attributes", "Cookie": "the location cookie", "Twice": "are both A in Go", "Event": "event streams",
+	} {
+		if _, err := generate(m, []string{operation}, "rest"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", operation, err, want)
+		}
+	}
+	m.Metadata.Protocols = []string{"rest-json"}
+	if _, err := generate(m, []string{"Put"}, "rest"); err == nil || !strings.Contains(err.Error(), "is called Tag in a body of JSON") {
+		t.Errorf("another name in JSON: %v", err)
+	}
+}
+
 func TestGoName(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{

@@ -41,33 +41,37 @@ func (g *generator) service() {
 func (g *generator) operations(names []string) {
 	g.printf("// Operations lists the operations of operations.txt, sorted by name.\nfunc Operations() []shapes.Operation {\nreturn []shapes.Operation{\n")
 	for _, name := range names {
-		op := g.model.Operations[name]
-		g.printf("{Name: %q", name)
-		if op.HTTP.Method != "POST" && op.HTTP.Method != "" || op.HTTP.URI != "/" && op.HTTP.URI != "" {
-			g.printf(", Method: %q, URI: %q", op.HTTP.Method, op.HTTP.URI)
-		}
-		if op.HTTP.Status != 0 && op.HTTP.Status != 200 {
-			g.printf(", Status: %d", op.HTTP.Status)
-		}
-		if op.Input != nil {
-			g.printf(", Input: reflect.TypeFor[%s]()", goName(op.Input.Shape))
-		}
-		if op.Output != nil {
-			g.printf(", Output: reflect.TypeFor[%s]()", goName(op.Output.Shape))
-			if op.Output.ResultWrapper != "" && op.Output.ResultWrapper != name+"Result" {
-				g.refuse("%s: the result is called %s", name, op.Output.ResultWrapper)
-			}
-		}
-		if len(op.Errors) > 0 {
-			list := make([]string, len(op.Errors))
-			for i, e := range op.Errors {
-				list[i] = e.Shape
-			}
-			g.printf(", Errors: []string{\"%s\"}", strings.Join(list, `", "`))
-		}
-		g.printf("},\n")
+		g.operation(name)
 	}
 	g.printf("}\n}\n\n")
+}
+
+func (g *generator) operation(name string) {
+	op := g.model.Operations[name]
+	g.printf("{Name: %q", name)
+	if op.HTTP.Method != "POST" && op.HTTP.Method != "" || op.HTTP.URI != "/" && op.HTTP.URI != "" {
+		g.printf(", Method: %q, URI: %q", op.HTTP.Method, op.HTTP.URI)
+	}
+	if op.HTTP.Status != 0 && op.HTTP.Status != 200 {
+		g.printf(", Status: %d", op.HTTP.Status)
+	}
+	if op.Input != nil {
+		g.printf(", Input: reflect.TypeFor[%s]()", goName(op.Input.Shape))
+	}
+	if op.Output != nil {
+		g.printf(", Output: reflect.TypeFor[%s]()", goName(op.Output.Shape))
+		if wrapper := op.Output.ResultWrapper; wrapper != "" && wrapper != name+"Result" {
+			g.refuse("%s: the result is called %s", name, wrapper)
+		}
+	}
+	if len(op.Errors) > 0 {
+		list := make([]string, len(op.Errors))
+		for i, e := range op.Errors {
+			list[i] = e.Shape
+		}
+		g.printf(", Errors: []string{\"%s\"}", strings.Join(list, `", "`))
+	}
+	g.printf("},\n")
 }
 
 // errorTable prints what differs from an error with status 400 whose code is its name.

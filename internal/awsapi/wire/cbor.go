@@ -79,40 +79,18 @@ func (c CBOR) Encode(op *Operation, out any, _ string) (*Response, error) {
 func cborTree(s *shape, v reflect.Value) (any, error) {
 	switch s.kind { //nolint:exhaustive // the library knows the others
 	case kindStructure:
-		out := map[string]any{}
-		for i := range s.members {
-			m := &s.members[i]
-			f, ok := m.field(v)
-			if !ok {
-				continue
-			}
-			below, err := cborTree(m.shape, f)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", m.label, err)
-			}
-			out[m.label] = below
-		}
-		return out, nil
+		return cborStructure(s, v)
 	case kindList:
 		out := make([]any, v.Len())
 		for i := range out {
-			below, err := cborTree(s.elem, v.Index(i))
-			if err != nil {
+			var err error
+			if out[i], err = cborTree(s.elem, v.Index(i)); err != nil {
 				return nil, err
 			}
-			out[i] = below
 		}
 		return out, nil
 	case kindMap:
-		out := make(map[string]any, v.Len())
-		for k, value := range v.Seq2() {
-			below, err := cborTree(s.elem, value)
-			if err != nil {
-				return nil, err
-			}
-			out[k.String()] = below
-		}
-		return out, nil
+		return cborMap(s, v)
 	case kindTimestamp:
 		if t, ok := reflect.TypeAssert[shapes.Timestamp](v); ok {
 			return cbor.Tag{Number: 1, Content: float64(t.UnixMilli()) / 1000}, nil
@@ -121,6 +99,35 @@ func cborTree(s *shape, v reflect.Value) (any, error) {
 		return v.Interface(), nil
 	}
 	return nil, fmt.Errorf("no CBOR for a %s", s.kind)
+}
+
+func cborStructure(s *shape, v reflect.Value) (any, error) {
+	out := map[string]any{}
+	for i := range s.members {
+		m := &s.members[i]
+		f, ok := m.field(v)
+		if !ok {
+			continue
+		}
+		below, err := cborTree(m.shape, f)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", m.label, err)
+		}
+		out[m.label] = below
+	}
+	return out, nil
+}
+
+func cborMap(s *shape, v reflect.Value) (any, error) {
+	out := make(map[string]any, v.Len())
+	for k, value := range v.Seq2() {
+		below, err := cborTree(s.elem, value)
+		if err != nil {
+			return nil, err
+		}
+		out[k.String()] = below
+	}
+	return out, nil
 }
 
 // EncodeFault implements Codec.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,8 +63,8 @@ type streamed struct {
 	Body io.ReadCloser `json:"Body,omitzero" wire:"payload"`
 }
 
-func sample(t testing.TB) *wire.Service {
-	t.Helper()
+func sample(tb testing.TB) *wire.Service {
+	tb.Helper()
 	all, r, st := reflect.TypeFor[everything](), reflect.TypeFor[rest](), reflect.TypeFor[streamed]()
 	s, err := wire.Compile(shapes.Service{
 		ID: "Sample", Namespace: "http://sample/", QueryErrors: true,
@@ -78,16 +79,16 @@ func sample(t testing.TB) *wire.Service {
 		},
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }
 
-func form(t testing.TB, s string) *wire.Request {
-	t.Helper()
+func form(tb testing.TB, s string) *wire.Request {
+	tb.Helper()
 	values, err := wire.ParseForm(s)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return &wire.Request{Query: values, Header: http.Header{}}
 }
@@ -237,8 +238,9 @@ func TestREST_bindings(t *testing.T) {
 		}
 	}
 	got.Status, got.Meta = new(int32(206)), map[string]string{"Colour": "red\r\nX-Evil: 1"}
+	lower := strings.ToLower("X-Meta-Colour") // on purpose not as Go writes headers
 	a, err := wire.RESTJSON{}.Encode(op, &got, "")
-	if err != nil || a.Status != 206 || a.Header["x-meta-colour"][0] != "red  X-Evil: 1" || a.Header.Get("X-Parts") != "a,b,c" ||
+	if err != nil || a.Status != 206 || !slices.Equal(a.Header[lower], []string{"red  X-Evil: 1"}) || a.Header.Get("X-Parts") != "a,b,c" ||
 		a.Header.Get("X-Since") != "Sun, 22 Nov 2026 12:00:00 GMT" {
 		t.Errorf("%d %v %v", a.Status, a.Header, err)
 	}

@@ -1,6 +1,11 @@
 package wire
 
-import "net/http"
+import (
+	"cmp"
+	"net/http"
+
+	"greengate/internal/awsapi/shapes"
+)
 
 // resolved is a fault as one protocol says it.
 type resolved struct {
@@ -30,18 +35,7 @@ func resolve(s *Service, f Fault, d dialect) resolved {
 	}
 	if s != nil {
 		if m, ok := s.Errors[f.Name]; ok {
-			r.name, r.code = f.Name, f.Name
-			if m.Code != "" {
-				r.code = m.Code
-			}
-			status = http.StatusBadRequest
-			if m.Status != 0 {
-				status = m.Status
-			}
-			if m.Message != "" {
-				r.member = m.Message
-			}
-			r.server, r.typed = m.Server, m.Typed
+			status = r.modelled(f.Name, m)
 		}
 	}
 	if r.status == 0 {
@@ -49,6 +43,14 @@ func resolve(s *Service, f Fault, d dialect) resolved {
 	}
 	r.server = r.server || r.status >= http.StatusInternalServerError
 	return r
+}
+
+// modelled says a fault as the model of its service has it, and returns its status.
+func (r *resolved) modelled(name string, m shapes.Fault) int {
+	r.name, r.code = name, cmp.Or(m.Code, name)
+	r.member = cmp.Or(m.Message, r.member)
+	r.server, r.typed = m.Server, m.Typed
+	return cmp.Or(m.Status, http.StatusBadRequest)
 }
 
 func (r *resolved) sender() string {

@@ -167,15 +167,12 @@ func (Query) Encode(op *Operation, out any, requestID string) (*Response, error)
 	return r, nil
 }
 
-// openRoot opens the element around a document.
+// openRoot opens the element around a document. The namespace is a URL of the model.
 func (w *xmlWriter) openRoot(name, namespace string) {
-	w.WriteString("<" + name)
 	if namespace != "" {
-		w.WriteString(` xmlns="`)
-		w.chars(namespace)
-		w.WriteString(`"`)
+		name += ` xmlns="` + namespace + `"`
 	}
-	w.WriteString(">")
+	w.open(name)
 }
 
 // EncodeFault implements Codec.

@@ -180,7 +180,7 @@ const xmlHeader = `<?xml version="1.0" encoding="UTF-8"?>` + "\n"
 
 func writeXML(op *Operation, r *Response, v reflect.Value) error {
 	var w xmlWriter
-	w.WriteString(xmlHeader)
+	w.write(xmlHeader)
 	root := xmlRoot(op.Name)
 	w.openRoot(root, op.Service.Namespace)
 	if root == locationRoot {
@@ -206,7 +206,7 @@ func writeXMLPayload(op *Operation, r *Response, v reflect.Value) error {
 		return nil
 	}
 	var w xmlWriter
-	w.WriteString(xmlHeader)
+	w.write(xmlHeader)
 	w.openRoot(p.name, op.Service.Namespace)
 	if err := w.structure(p.shape, f); err != nil {
 		return err
@@ -242,7 +242,7 @@ func writeRawPayload(p *member, r *Response, v reflect.Value) error {
 func (RESTXML) EncodeFault(s *Service, f Fault) *Response {
 	e := resolve(s, f, dialectS3)
 	var w xmlWriter
-	w.WriteString(xmlHeader)
+	w.write(xmlHeader)
 	w.open("Error")
 	w.text("Code", e.code)
 	w.text("Message", e.message)

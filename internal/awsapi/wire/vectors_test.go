@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"flag"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -35,8 +36,8 @@ import (
 //nolint:gochecknoglobals // a flag of the test binary
 var update = flag.Bool("update", false, "make the vectors again with botocore")
 
-func services(t testing.TB) map[string]*wire.Service {
-	t.Helper()
+func services(tb testing.TB) map[string]*wire.Service {
+	tb.Helper()
 	out := map[string]*wire.Service{}
 	for name, m := range map[string]shapes.Service{
 		"autoscaling": autoscaling.Model(), "cloudwatch": cloudwatch.Model(), "codedeploy": codedeploy.Model(), "ecs": ecs.Model(),
@@ -45,18 +46,18 @@ func services(t testing.TB) map[string]*wire.Service {
 	} {
 		s, err := wire.Compile(m)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		out[name] = s
 	}
 	return out
 }
 
-func codecs(t testing.TB) map[string]wire.Codec {
-	t.Helper()
+func codecs(tb testing.TB) map[string]wire.Codec {
+	tb.Helper()
 	cbor, err := wire.NewCBOR()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return map[string]wire.Codec{
 		"query": wire.Query{}, "rest-json": wire.RESTJSON{}, "rest-xml": wire.RESTXML{}, "smithy-rpc-v2-cbor": cbor, "json": wire.JSON{Version: "1.1"},
@@ -85,13 +86,13 @@ func (v *vector) body() []byte {
 	return []byte(v.Text)
 }
 
-func readVectors(t testing.TB, file string, least int) []vector {
-	t.Helper()
+func readVectors(tb testing.TB, file string, least int) []vector {
+	tb.Helper()
 	data, err := os.ReadFile("testdata/" + file)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return parseVectors(t, data, least)
+	return parseVectors(tb, data, least)
 }
 
 // outputs are random outputs of all operations: those of the vectors, or new ones.
@@ -103,8 +104,8 @@ func outputs(t *testing.T) []vector {
 	return readVectors(t, "answers.jsonl", 400)
 }
 
-func parseVectors(t testing.TB, data []byte, least int) []vector {
-	t.Helper()
+func parseVectors(tb testing.TB, data []byte, least int) []vector {
+	tb.Helper()
 	var out []vector
 	lines := bufio.NewScanner(bytes.NewReader(data))
 	lines.Buffer(nil, 1<<20)
@@ -114,23 +115,23 @@ func parseVectors(t testing.TB, data []byte, least int) []vector {
 		d.DisallowUnknownFields()
 		var v vector
 		if err := d.Decode(&v); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		out = append(out, v)
 	}
 	if lines.Err() != nil || len(out) < least {
-		t.Fatalf("%d vectors, want %d at least (%v)", len(out), least, lines.Err())
+		tb.Fatalf("%d vectors, want %d at least (%v)", len(out), least, lines.Err())
 	}
 	return out
 }
 
 // request is what a server makes of what a client sends.
-func (v *vector) request(t testing.TB, s *wire.Service) *wire.Request {
-	t.Helper()
+func (v *vector) request(tb testing.TB, s *wire.Service) *wire.Request {
+	tb.Helper()
 	// The query string of the path comes first: botocore leaves it there.
 	u, err := url.Parse(v.Path)
 	if err != nil {
-		t.Fatalf("%s: %v", v.Path, err)
+		tb.Fatalf("%s: %v", v.Path, err)
 	}
 	r := &wire.Request{Method: v.Method, Path: u.EscapedPath(), Query: u.Query(), Header: http.Header{}, Body: v.body()}
 	for _, q := range v.Query {
@@ -142,12 +143,12 @@ func (v *vector) request(t testing.TB, s *wire.Service) *wire.Request {
 	switch v.Protocol {
 	case "query":
 		if r.Query, err = wire.ParseForm(string(r.Body)); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	case "rest-json", "rest-xml":
 		op, labels := s.Match(r)
 		if op == nil || op.Name != v.Op {
-			t.Fatalf("%s %s: matched %v", v.Method, v.Path, op)
+			tb.Fatalf("%s %s: matched %v", v.Method, v.Path, op)
 		}
 		r.Labels = labels
 	}
@@ -183,15 +184,15 @@ func TestDecode_botocore(t *testing.T) {
 }
 
 // plain is the value of a structure as vectors.py writes it.
-func plain(t testing.TB, v reflect.Value) any {
-	t.Helper()
+func plain(tb testing.TB, v reflect.Value) any {
+	tb.Helper()
 	v = v.Elem()
 	streams := map[string]any{}
 	for field, value := range v.Fields() {
 		if body, ok := reflect.TypeAssert[io.ReadCloser](value); ok {
 			b, err := io.ReadAll(body)
 			if err != nil {
-				t.Fatal(err)
+				tb.Fatal(err)
 			}
 			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 			streams[name] = base64.StdEncoding.EncodeToString(b)
@@ -200,17 +201,15 @@ func plain(t testing.TB, v reflect.Value) any {
 	}
 	b, err := json.Marshal(v.Interface())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()
 	out := map[string]any{}
 	if err := d.Decode(&out); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	for name, value := range streams {
-		out[name] = value
-	}
+	maps.Copy(out, streams)
 	return normal(out)
 }
 
@@ -259,19 +258,16 @@ func empty(v any) bool {
 }
 
 // structure makes the output that a vector speaks of.
-func (v *vector) structure(t testing.TB, typ reflect.Type) reflect.Value {
-	t.Helper()
+func (v *vector) structure(tb testing.TB, typ reflect.Type) reflect.Value {
+	tb.Helper()
 	into := reflect.New(typ)
-	members := map[string]any{}
-	for name, value := range v.Want {
-		members[name] = value
-	}
+	members := maps.Clone(v.Want)
 	for field, value := range into.Elem().Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		if text, ok := members[name].(string); ok && field.Type == reflect.TypeFor[io.ReadCloser]() {
 			b, err := base64.StdEncoding.DecodeString(text)
 			if err != nil {
-				t.Fatal(err)
+				tb.Fatal(err)
 			}
 			value.Set(reflect.ValueOf(io.NopCloser(bytes.NewReader(b))))
 			delete(members, name)
@@ -279,25 +275,25 @@ func (v *vector) structure(t testing.TB, typ reflect.Type) reflect.Value {
 	}
 	b, err := json.Marshal(members)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := json.Unmarshal(b, into.Interface()); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return into
 }
 
 // encode writes the output of a vector as an answer.
-func (v *vector) encode(t testing.TB, s *wire.Service, c wire.Codec) vector {
-	t.Helper()
+func (v *vector) encode(tb testing.TB, s *wire.Service, c wire.Codec) vector {
+	tb.Helper()
 	op := s.Find(v.Op)
-	r, err := c.Encode(op, v.structure(t, op.Output).Interface(), "the-request-id")
+	r, err := c.Encode(op, v.structure(tb, op.Output).Interface(), "the-request-id")
 	if err != nil {
-		t.Fatalf("%s %s: %v", v.Package, v.Op, err)
+		tb.Fatalf("%s %s: %v", v.Package, v.Op, err)
 	}
 	if r.Stream != nil {
 		if r.Body, err = io.ReadAll(r.Stream); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	out := vector{Package: v.Package, Protocol: v.Protocol, Op: v.Op, Status: r.Status, Headers: map[string]string{}, Want: v.Want}

@@ -11,8 +11,9 @@ import (
 // xmlWriter writes XML as the query protocol and rest-xml have it.
 type xmlWriter struct{ bytes.Buffer }
 
-func (w *xmlWriter) open(name string)  { w.WriteString("<" + name + ">") }
-func (w *xmlWriter) close(name string) { w.WriteString("</" + name + ">") }
+func (w *xmlWriter) write(s string)    { _, _ = w.WriteString(s) } // a bytes.Buffer takes everything
+func (w *xmlWriter) open(name string)  { w.write("<" + name + ">") }
+func (w *xmlWriter) close(name string) { w.write("</" + name + ">") }
 
 func (w *xmlWriter) text(name, text string) {
 	w.open(name)
