@@ -22,6 +22,10 @@ import (
 
 // call asks the controller once; it may be dead just now.
 func (w *world) call(target string, in, out any) error {
+	return w.callWithin(context.Background(), target, in, out)
+}
+
+func (w *world) callWithin(ctx context.Context, target string, in, out any) error {
 	creds, err := config.ReadCredentials(w.data)
 	if err != nil {
 		return err
@@ -30,7 +34,7 @@ func (w *world) call(target string, in, out any) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 40*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, creds.Endpoint+"/", bytes.NewReader(body))
 	if err != nil {
@@ -94,7 +98,7 @@ func (w *world) follow(ctx context.Context, after int64, see func(deploy.History
 	for ctx.Err() == nil {
 		var out deploy.EventsOutput
 		in := deploy.EventsInput{After: after, Wait: time.Second, Limit: 1000}
-		if err := w.call(deploy.TargetPrefix+"Events", in, &out); err != nil {
+		if err := w.callWithin(ctx, deploy.TargetPrefix+"Events", in, &out); err != nil {
 			time.Sleep(10 * time.Millisecond) // the controller is being restarted
 			continue
 		}

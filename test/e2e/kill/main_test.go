@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "4"); err != nil {
 		panic(err) // the flag is the testing package's own
 	}
-	os.Exit(run(m))
+	os.Exit(run(m)) //nolint:forbidigo // this is main here
 }
 
 func run(m *testing.M) int {

@@ -80,11 +80,9 @@ func (k *killer) done(t *testing.T, got ending) {
 	}
 }
 
-// random kills a role at random times in the given phases of a deployment.
-func (w *world) random(t *testing.T, role string, r reference, phases []deploy.Phase, record bool, seed uint64) {
+// random plays a story with a killer.
+func (w *world) random(t *testing.T, r reference, k *killer) {
 	t.Helper()
-	k := newKiller(role, phases, seed)
-	k.record = record
 	k.done(t, w.play(t, r.story, options{hold: hold}, &r.end, k.see(w)))
 }
 
@@ -132,13 +130,15 @@ func (w *world) everyPhase(t *testing.T, role string, refs []reference, hands []
 	t.Helper()
 	for i, phases := range hands {
 		t.Run(fmt.Sprintf("%s %d %v", promoted.name, seed, phases), func(t *testing.T) {
-			w.random(t, role, refs[0], phases, false, seed*100+uint64(i))
+			w.random(t, refs[0], newKiller(role, phases, seed*100+uint64(i)))
 		})
 	}
 	t.Run(fmt.Sprintf("%s %d %v", rolledBack.name, seed, rolledBackPhases), func(t *testing.T) {
-		w.random(t, role, refs[1], rolledBackPhases, false, seed*100+50)
+		w.random(t, refs[1], newKiller(role, rolledBackPhases, seed*100+50))
 	})
 	t.Run(fmt.Sprintf("%s %d record %v", rolledBack.name, seed, recordPhases), func(t *testing.T) {
-		w.random(t, role, refs[1], recordPhases, true, seed*100+51)
+		k := newKiller(role, recordPhases, seed*100+51)
+		k.record = true
+		w.random(t, refs[1], k)
 	})
 }

@@ -116,6 +116,7 @@ func (w *world) inFlight(t *testing.T, f flight, want ending) {
 // takeRunner ends the runner. Where it is to be away a stopped supervisor does not start another one until the
 // hook's process has ended.
 func (w *world) takeRunner(t *testing.T, f flight) {
+	t.Helper()
 	roles := processesOf(w.data)
 	if f.away {
 		if err := syscall.Kill(roles["serve"], syscall.SIGSTOP); err != nil {

@@ -75,7 +75,7 @@ func checkUntold(t *testing.T, v deploy.DeploymentView) {
 	t.Helper()
 	for _, d := range untold(v) {
 		t.Logf("%s/%s of %s: %s", d.Event, d.Hook, v.ID, d.Message)
-		switch d.Event {
+		switch d.Event { //nolint:exhaustive // two lists are no part of the way to production
 		case deploy.SmokeBefore:
 			if v.WayBack.Verified {
 				t.Errorf("the way back of %s counts as verified", v.ID)
@@ -177,7 +177,7 @@ func (w *world) deploy(t *testing.T, o options, exit int, see func(deploy.Histor
 	defer func() { cancel(); <-done }()
 	go func() {
 		defer close(done)
-		w.follow(ctx, after, func(e deploy.HistoryEvent) {
+		w.follow(ctx, after, func(e deploy.HistoryEvent) { //nolint:contextcheck // what one event leads to is ended, not cut
 			if see != nil {
 				see(e)
 			}

@@ -6,7 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"database/sql"
+	"database/sql" //nolint:depguard // the test looks at the file from outside
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,7 +24,7 @@ import (
 	"testing"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver
+	_ "modernc.org/sqlite" //nolint:depguard // the test looks at the file from outside
 
 	"greengate/internal/supervise"
 )
@@ -62,7 +62,7 @@ type world struct {
 // newWorld starts an installation of a program without any service.
 func newWorld(t *testing.T, program string) *world {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "ggw") // short: unix sockets live in it
+	dir, err := os.MkdirTemp("", "ggw") //nolint:usetesting // short: unix sockets live in it
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,19 +199,17 @@ func (w *world) pid(t *testing.T, name string) (pid int) {
 }
 
 // ready waits until a role is ready in another process than before.
-func (w *world) ready(t *testing.T, name string, before int) int {
+func (w *world) ready(t *testing.T, name string, before int) {
 	t.Helper()
-	pid := 0
 	eventually(t, startLimit, name+" is ready again", func() (string, bool) {
 		s, err := w.role(name)
-		pid = s.PID
 		return fmt.Sprintf("%+v %v", s, err), err == nil && s.State == supervise.StateReady && s.PID != before
 	})
-	return pid
 }
 
 // end ends everything that is left of the world, and tells what it was about when the test failed.
 func (w *world) end(t *testing.T) {
+	t.Helper()
 	if w.load != nil {
 		w.load.stop()
 	}
