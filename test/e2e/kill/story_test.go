@@ -5,7 +5,9 @@ package kill
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,8 +105,8 @@ type options struct {
 // write makes the service file of the next version.
 func (w *world) write(t *testing.T, o options) (file, version string) {
 	t.Helper()
-	code, err := filepath.Abs("testdata/verify")
-	if err != nil {
+	code := filepath.Join(w.dir, "verify") // a copy: Python writes beside it
+	if err := os.CopyFS(code, os.DirFS("testdata/verify")); err != nil && !errors.Is(err, fs.ErrExist) {
 		t.Fatal(err)
 	}
 	w.version++
