@@ -92,8 +92,7 @@ func parseAddr(text string) (netip.Addr, bool) {
 	return addr.Unmap().WithZone(""), err == nil
 }
 
-// parsePrefix reads a range. "If you specify an IP address without the associated routing prefix, IAM uses the default
-// prefix value of /32."
+// parsePrefix reads a range. An address that stands alone is a range of one: its prefix is /32.
 func parsePrefix(text string) (netip.Prefix, bool) {
 	if prefix, err := netip.ParsePrefix(text); err == nil {
 		return prefix, !prefix.Addr().Is4In6()
@@ -129,7 +128,7 @@ func parseFloat(text string) (float64, bool) {
 	return f, err == nil
 }
 
-// parseDate reads "one of the W3C implementations of the ISO 8601 date formats" or epoch time. Four digits are a
+// parseDate reads a date in one of the forms that the W3C took from ISO 8601, or epoch time. Four digits are a
 // year; other integers are seconds (our choice: the page does not say how the two are told apart).
 func parseDate(text string) (time.Time, bool) {
 	layouts := []string{time.RFC3339, "2006-01-02T15:04Z07:00", "2006-01-02", "2006-01", "2006"}

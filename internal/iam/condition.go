@@ -11,7 +11,7 @@ type condition struct {
 	operator operator
 	// written is the operator, name the key, as the document spells them.
 	written, name string
-	// key is name in lower case: "key names are case-insensitive" (reference_policies_variables).
+	// key is name in lower case, since the case of a key does not count (reference_policies_variables).
 	key    string
 	values []template
 }
@@ -36,8 +36,8 @@ func (c condition) test(ctx lookup, deny bool) (bool, string) {
 	case single:
 	}
 	if len(have) > 1 {
-		// "Multivalued context keys require a condition set operator"; what happens without is not said. Our choice is
-		// the safe side: an Allow does not apply, a Deny does.
+		// Several values are to be compared with a set operator; what happens without is not said. Our choice is the
+		// safe side: an Allow does not apply, a Deny does.
 		return deny, fmt.Sprintf("%s has several values, which %s cannot compare: use ForAllValues or ForAnyValue", c.name, c.written)
 	}
 	if c.holds(have[0], ctx) {
@@ -46,7 +46,7 @@ func (c condition) test(ctx lookup, deny bool) (bool, string) {
 	return false, c.refusal(have)
 }
 
-// testNull: "use either true (the key doesn't exist, it is null) or false (the key exists and its value is not null)".
+// testNull: true in the policy asks for a request that lacks the key, false for one that has it with a value.
 func (c condition) testNull(absent bool) (bool, string) {
 	for _, v := range c.values {
 		if want, _ := parseBool(v.join()); want == absent {
@@ -59,16 +59,15 @@ func (c condition) testNull(absent bool) (bool, string) {
 	return false, fmt.Sprintf("the request has %s", c.name)
 }
 
-// testMissing: "If the key that you specify in a policy condition is not present in the request context, the values do
-// not match and the condition is false. If the policy condition requires that the key is not matched [...] the
-// condition is true." With IfExists it is true, with ForAllValues as well, with ForAnyValue alone false.
+// testMissing: a key that the request lacks equals nothing, so a plain operator fails and a negated one holds. With
+// IfExists the condition is true, with ForAllValues as well, with ForAnyValue alone false.
 func (c condition) testMissing() (bool, string) {
 	o := c.operator
 	holds := o.ifExists || o.quantifier == forAll || o.quantifier == single && o.negated
 	return holds, fmt.Sprintf("the request has no %s", c.name)
 }
 
-// testAll: "true if every context key value in the request matches"; an empty data set, such as an empty string, is true.
+// testAll: no value of the request may fail; an empty data set, such as an empty string, is true.
 func (c condition) testAll(have []string, ctx lookup) (bool, string) {
 	for _, h := range have {
 		if h != "" && !c.holds(h, ctx) {
@@ -78,7 +77,7 @@ func (c condition) testAll(have []string, ctx lookup) (bool, string) {
 	return true, ""
 }
 
-// testAny: "true if any one of the context key values in the request matches"; an empty data set is false.
+// testAny: one value of the request that matches is enough; an empty data set is false.
 func (c condition) testAny(have []string, ctx lookup) (bool, string) {
 	for _, h := range have {
 		if h != "" && c.holds(h, ctx) {

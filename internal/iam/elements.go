@@ -14,8 +14,8 @@ func (p *parser) actions(n node, path string, s *statement) {
 	})
 }
 
-// checkAction: an action is "a service namespace, a colon, and the name of an action. Action names can include
-// wildcards" (reference_policies_grammar). Trust policies allow actions of STS only.
+// checkAction: an action is written service:name, where name may hold wildcards (reference_policies_grammar). Trust
+// policies allow actions of STS only.
 func (p *parser) checkAction(e entry) {
 	service, name, colon := strings.Cut(e.text, ":")
 	switch {
@@ -49,8 +49,8 @@ func (p *parser) resources(n node, path string, s *statement) {
 	})
 }
 
-// resource: "You specify a resource using an ARN"; variables stand "only in the resource portion of the ARN",
-// "after the fifth colon" (reference_policies_elements_resource, reference_policies_variables).
+// resource: a resource is named by its ARN, and variables may stand in the last of its six fields only
+// (reference_policies_elements_resource, reference_policies_variables).
 func (p *parser) resource(e entry) (resource, bool) {
 	fields := arnSplit(e.text)
 	open := strings.HasSuffix(e.text, "*") // the last star stands for the fields that are not there
@@ -115,8 +115,7 @@ func (p *parser) conditionValues(n node, path string, c condition) []template {
 	return values
 }
 
-// scalars turns numbers and booleans into strings: "Quotation marks are optional for numeric and Boolean values"
-// (reference_policies_grammar).
+// scalars turns numbers and booleans into strings, as both may be written without quotes (reference_policies_grammar).
 func scalars(n node) node {
 	if n.kind == nodeNumber || n.kind == nodeBool {
 		n.kind = nodeText

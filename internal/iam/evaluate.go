@@ -122,8 +122,8 @@ func (d Decision) AccessDenied(r Request) string {
 	return text + " because no identity-based policy allows the " + r.Action + " action"
 }
 
-// Evaluate decides r by the permissions policies of its principal: "an explicit deny in any of these policies
-// overrides the allow"; without an allow the answer is an implicit deny
+// Evaluate decides r by the permissions policies of its principal: one Deny that matches wins over every Allow;
+// without an allow the answer is an implicit deny
 // (reference_policies_evaluation-logic_policy-eval-denyallow).
 //
 // The root of an account is not subject to permissions policies; that is for the caller to know.
@@ -229,8 +229,8 @@ func (e *evaluation) rest(s *statement) (Miss, bool) {
 	return Miss{}, true
 }
 
-// covers tells whether a pattern matches the resource. "The resource that includes a policy variable with no value
-// won't match any resource" (reference_policies_variables, "Policy variables with no value").
+// covers tells whether a pattern matches the resource. A pattern with a variable that has no value matches none
+// (reference_policies_variables, "Policy variables with no value").
 func (e *evaluation) covers(r resource) bool {
 	if r.pattern != nil {
 		return r.pattern.match(e.resource)

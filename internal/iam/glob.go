@@ -43,8 +43,8 @@ func compile(pieces template) glob {
 }
 
 // compileResource compiles a pattern of Resource. Wildcards stand for characters within one field of the ARN, but
-// "if the * wildcard is the last character of a resource ARN segment, it can expand to match beyond the colon
-// boundaries" (reference_policies_elements_resource). The sixth field holds the colons that remain.
+// a * that ends its field may run on over the colons that follow (reference_policies_elements_resource). The sixth
+// field holds the colons that remain.
 func compileResource(pieces template) glob {
 	g := compile(pieces)
 	field := 1
@@ -153,7 +153,7 @@ func (g glob) fields() []glob {
 	return append(fields, g[start:])
 }
 
-// matchARN matches as ArnLike does: "each of the six colon-delimited components of the ARN is checked separately"
+// matchARN matches as ArnLike does: the six fields of an ARN are compared one by one
 // (reference_policies_elements_condition_operators).
 func (g glob) matchARN(value string) bool {
 	patterns, fields := g.fields(), arnSplit(value)

@@ -18,8 +18,8 @@ const (
 	familyNull    family = "null"
 )
 
-// variables tells whether values may hold policy variables: "any condition that involves the string operators or the
-// ARN operators" (reference_policies_variables); the page of the operators adds Bool.
+// variables tells whether values may hold policy variables: those of the string and the ARN operators may
+// (reference_policies_variables); the page of the operators adds Bool.
 func (f family) variables() bool {
 	return f == familyString || f == familyFold || f == familyLike || f == familyARN || f == familyBool
 }
@@ -59,8 +59,7 @@ func parseOperator(name string) (operator, bool) {
 		base, ok = orderOperator(rest)
 	}
 	o.family, o.order, o.negated = base.family, base.order, base.negated
-	// "You can add IfExists to the end of any condition operator name except the Null condition." That a set operator
-	// before Null is refused is our choice.
+	// Every operator but Null may end in IfExists. That a set operator before Null is refused is our choice.
 	if o.family == familyNull && (o.ifExists || o.quantifier != single) {
 		return operator{}, false
 	}
@@ -81,7 +80,7 @@ func textOperator(name string) (operator, bool) {
 		return operator{family: familyLike}, true
 	case "stringnotlike":
 		return operator{family: familyLike, negated: true}, true
-	case "arnequals", "arnlike": // "behave identically"
+	case "arnequals", "arnlike": // two names of one operator
 		return operator{family: familyARN}, true
 	case "arnnotequals", "arnnotlike":
 		return operator{family: familyARN, negated: true}, true

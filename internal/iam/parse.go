@@ -104,8 +104,7 @@ func (p *parser) document(root node) {
 	p.uniqueSids()
 }
 
-// uniqueSids: "the Sid value must be unique within a JSON policy" (reference_policies_elements_sid). Empty ones are
-// none.
+// uniqueSids: no two statements of a policy share a Sid (reference_policies_elements_sid). Empty ones are none.
 func (p *parser) uniqueSids() {
 	seen := map[string]int{}
 	for _, s := range p.doc.statements {
@@ -141,7 +140,7 @@ func (p *parser) statement(n node, path string) {
 	p.doc.statements = append(p.doc.statements, s)
 }
 
-// sid: "basic alphanumeric characters (A-Z,a-z,0-9) are the only allowed characters" (reference_policies_grammar).
+// sid: a Sid is made of ASCII letters and digits, nothing else (reference_policies_grammar).
 func (p *parser) sid(n node, path string) string {
 	sid := p.text(n, path)
 	if strings.ContainsFunc(sid, func(r rune) bool { return !alphanumeric(r) }) {
@@ -154,8 +153,7 @@ func alphanumeric(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 }
 
-// effect: "Valid values for Effect are Allow and Deny. The Effect value is case sensitive"
-// (reference_policies_elements_effect).
+// effect: Allow or Deny, in exactly this spelling (reference_policies_elements_effect).
 func (p *parser) effect(n node, path string) (deny bool) {
 	path += ".Effect"
 	e, ok := n.field("Effect")

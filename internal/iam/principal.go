@@ -91,7 +91,7 @@ func (p Principal) context(set func(key, value string)) {
 		kind = "Account"
 	}
 	arn := p.ARN
-	if p.RoleARN != "" { // "the request context returns the ARN of the role, not the ARN of the user that assumed the role"
+	if p.RoleARN != "" { // policies see the role itself, not who took it on
 		arn = p.RoleARN
 	}
 	set("aws:principaltype", kind)
@@ -135,7 +135,7 @@ func (e principals) identifies(p Principal) bool {
 // root tells whether p is the root of an account that is named.
 func (e principals) root(p Principal) bool { return p.resource() == "root" && e.account(p) }
 
-// account tells whether the account of p is named, which "delegates authority to the account".
+// account tells whether the account of p is named, which leaves it to that account whom it lets in.
 func (e principals) account(p Principal) bool {
 	return slices.Contains(e.accounts, p.account())
 }
@@ -204,8 +204,8 @@ func (p *parser) principal(kind string, e entry, to *principals) {
 	// Federated principals sign in with tokens of others, which nobody does here: they match nobody.
 }
 
-// awsPrincipal: an account by its id or the ARN of its root, a user, a role, an assumed role, or *. "You cannot use a
-// wildcard to match part of a principal name or ARN" (reference_policies_elements_principal).
+// awsPrincipal: an account by its id or the ARN of its root, a user, a role, an assumed role, or *. A * stands
+// alone: no wildcard stands for a part of a name or an ARN (reference_policies_elements_principal).
 func (p *parser) awsPrincipal(e entry, to *principals) {
 	switch fields := arnSplit(e.text); {
 	case e.text == "*":

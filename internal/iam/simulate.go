@@ -64,8 +64,7 @@ func (s Simulation) request(action, res string) Request {
 	return Request{Principal: s.Principal, Action: action, Resource: res, Context: s.Context, Time: s.Time}
 }
 
-// missingContext: "context keys that are required by the included input policies but that were not provided by one of
-// the input parameters" (API_EvaluationResult).
+// missingContext lists the keys that the policies name and the caller gave no value for (API_EvaluationResult).
 func missingContext(s Simulation) []string {
 	have := newLookup(s.request("", ""))
 	return slices.DeleteFunc(ContextKeys(s.Policies), func(key string) bool {

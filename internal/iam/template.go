@@ -63,8 +63,7 @@ func parseVariable(rest string) (part, string, error) {
 		key := strings.TrimSpace(name)
 		return part{name: key, key: strings.ToLower(key)}, after, checkVariable(key)
 	}
-	// "surround the default value with single quotes, and separate the variable text and the default value with a
-	// comma and space" ("Specifying default values").
+	// A default follows the name after a comma and a space, in single quotes ("Specifying default values").
 	key, comma := strings.CutSuffix(strings.TrimSpace(name), ",")
 	fallback, after, closed := strings.Cut(rest[len(name)+1:], "'}")
 	if !comma || !closed {
@@ -91,8 +90,8 @@ func (t template) variable() bool {
 	return false
 }
 
-// expand puts the values of ctx in. It reports the key of a variable that has no value: "there is no equal or like
-// value" then ("Policy variables with no value"). A multivalued key cannot be a variable
+// expand puts the values of ctx in. It reports the key of a variable that has no value: then
+// nothing equals the text ("Policy variables with no value"). A multivalued key cannot be a variable
 // (reference_policies_condition-single-vs-multi-valued-context-keys). Values are literal text: a user named * is no
 // wildcard.
 func (t template) expand(ctx lookup) (pieces template, missing string) {

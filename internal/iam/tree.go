@@ -135,7 +135,7 @@ func (r *treeReader) object(path string, depth, start int) (node, error) {
 		if err != nil {
 			return node{}, err
 		}
-		// "Individual elements must not contain multiple instances of the same key" (reference_policies_grammar).
+		// A key may stand once in an object (reference_policies_grammar).
 		if seen[key] {
 			r.faults = append(r.faults, Fault{Path: at, Message: "stands here twice"})
 			continue
