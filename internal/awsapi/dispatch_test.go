@@ -107,6 +107,7 @@ func TestDispatch(t *testing.T) {
 		{"lambda, unsigned", wireCall{"", "GET", "/2015-03-31/functions", "", nil, true}, 403, "X-Amzn-Errortype: MissingAuthenticationTokenException"},
 		{"a bucket called like a version", wireCall{"s3", "GET", "/2015-03-31/functions", "", nil, false}, 404, "<Code>NoSuchKey</Code>"},
 		{"s3", wireCall{"s3", "GET", "/b?list-type=2", "", nil, false}, 200, "<ListBucketResult xmlns="},
+		{"s3, the older list", wireCall{"s3", "GET", "/b?list-type=1", "", nil, false}, 501, "The operation ListObjects of S3 is not served here."},
 		{"s3, subresource", wireCall{"s3", "GET", "/b?list-type=2&versions", "", nil, false}, 501, "<Code>NotImplemented</Code>"},
 		{"s3, copy is not put", wireCall{"s3", "PUT", "/b/k", "", headers("X-Amz-Copy-Source", "/b/other"), false}, 501, "The operation CopyObject of S3 is not served here."},
 		{"s3, part is not object", wireCall{"s3", "PUT", "/b/k?partNumber=1&uploadId=u", "", nil, false}, 501, "The operation UploadPart of S3 is not served here."},
@@ -247,6 +248,10 @@ func TestServer_objects(t *testing.T) {
 	signer{rootKey(), "", "s3", "us-east-1", time.Now()}.signPayload(r, digest("signed"))
 	if a := send(t, r); a.status != 400 || !strings.Contains(string(a.body), "<Code>XAmzContentSHA256Mismatch</Code>") {
 		t.Errorf("forged: %d %s", a.status, a.body)
+	}
+	signer{rootKey(), "", "s3", "us-east-1", time.Now().Add(-10 * time.Minute)}.signPayload(r, digest("signed"))
+	if a := send(t, r); a.status != 403 || !strings.Contains(string(a.body), "<Code>RequestTimeTooSkewed</Code>") {
+		t.Errorf("late: %d %s", a.status, a.body)
 	}
 	for key := range s.objects {
 		if key != "b/large" {

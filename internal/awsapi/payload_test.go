@@ -13,6 +13,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -140,16 +141,26 @@ func TestPresigned_published(t *testing.T) {
 		{"broken query", "&X-Amz-Date", "&%zz=1&X-Amz-Date", 0, "IncompleteSignatureException"},
 		{"unknown key", "AKIAIOSFODNN7EXAMPLE", "AKIANOBODY", 0, "UnrecognizedClientException"},
 	} {
-		url := good
+		address := good
 		if c.from != "" {
-			if url = strings.Replace(good, c.from, c.to, 1); url == good {
+			if address = strings.Replace(good, c.from, c.to, 1); address == good {
 				t.Fatalf("%s changes nothing", c.name)
 			}
 		}
-		_, _, err := receive(wireRequest(t, "GET", url, "", nil), docKeys{}, docTime().Add(c.after))
+		_, _, err := receive(wireRequest(t, "GET", address, "", nil), docKeys{}, docTime().Add(c.after))
 		if c.want == "" && err != nil || c.want != "" && !named(err, c.want) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
+	}
+	query, err := url.ParseQuery(strings.SplitN(good, "?", 2)[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := presignedTime(query, &authorization{date: "20130524"}, docTime()); err != nil {
+		t.Errorf("the day of the scope: %v", err)
+	}
+	if err := presignedTime(query, &authorization{date: "20130525"}, docTime()); !named(err, "InvalidSignatureException") {
+		t.Errorf("another day in the scope: %v", err)
 	}
 	both := wireRequest(t, "GET", good, "", map[string]string{"Authorization": "AWS4-HMAC-SHA256 x"})
 	if _, _, err := receive(both, docKeys{}, docTime()); !named(err, "IncompleteSignatureException") {
@@ -246,6 +257,7 @@ func TestStream_trailers(t *testing.T) {
 		{"no end", strings.TrimSuffix(unsigned, "\r\n"), "IncompleteBody"},
 		{"too short", "6\r\nhello \r\n0\r\n" + trailer + "\r\n\r\n", "IncompleteBody"},
 		{"too long", strings.Replace(unsigned, "0\r\nx-amz", "1\r\n!\r\n0\r\nx-amz", 1), "IncompleteBody"},
+		{"more than the chunk", strings.Replace(unsigned, "hello \r\n", "hello !\r\n", 1), "IncompleteBody"},
 		{"bare newlines", strings.ReplaceAll(unsigned, "\r\n", "\n"), "IncompleteBody"},
 	} {
 		r, _ := upload(t, payloadUnsignedTrailer, c.body, headers)
@@ -303,6 +315,7 @@ func FuzzChunks(f *testing.F) {
 	f.Add([]byte("6\r\nhello \r\n5\r\nworld\r\n0\r\nx-amz-checksum-crc32:DUoRhQ==\r\n\r\n"), 11)
 	f.Add([]byte("1;chunk-signature=x\r\na\r\n0\r\n\r\n"), 1)
 	f.Add([]byte("0\r\n\r\n"), 0)
+	f.Add([]byte("6\r\nhello!\r\n0\r\n\r\n"), 3)
 	f.Fuzz(func(t *testing.T, body []byte, length int) {
 		r := &http.Request{Header: http.Header{"X-Amz-Decoded-Content-Length": {strconv.Itoa(length)}, "X-Amz-Trailer": {"x-amz-checksum-crc32"}}}
 		c, err := (&signedRequest{}).chunks(r, bytes.NewReader(body), payloadUnsignedTrailer)

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"greengate/internal/awsapi/shapes"
+	"greengate/internal/awsapi/shapes/lambda"
 	"greengate/internal/awsapi/wire"
 )
 
@@ -246,6 +247,22 @@ func TestREST_bindings(t *testing.T) {
 	}
 	if want := `{"Text":" a ","List":["m"],"Flat":["1","2"]}`; string(a.Body) != want {
 		t.Errorf("%s, want %s", a.Body, want)
+	}
+}
+
+// TestREST_bodyStaysInside: what stands in the path or the query cannot be set from the body.
+func TestREST_bodyStaysInside(t *testing.T) {
+	t.Parallel()
+	s := services(t)["lambda"]
+	r := &wire.Request{Method: "PUT", Path: "/2015-03-31/functions/mine/aliases/a", Body: []byte(`{"FunctionName":"yours","Name":"b","FunctionVersion":"2"}`)}
+	op, labels := s.Match(r)
+	r.Labels = labels
+	var in lambda.UpdateAliasRequest
+	if err := (wire.RESTJSON{}).Decode(op, r, &in); err != nil {
+		t.Fatal(err)
+	}
+	if in.FunctionName != "mine" || in.Name != "a" || in.FunctionVersion != "2" {
+		t.Errorf("%+v", in)
 	}
 }
 

@@ -151,9 +151,6 @@ func (RESTXML) Encode(op *Operation, out any, _ string) (*Response, error) {
 	if err := writeBindings(op, v, r); err != nil {
 		return nil, err
 	}
-	if op.Method == "HEAD" {
-		return r, nil
-	}
 	p := op.out.payload
 	switch {
 	case p == nil && hasBody(op.out):
