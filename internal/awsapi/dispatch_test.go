@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -218,14 +219,15 @@ func TestServer_gzip(t *testing.T) {
 // TestServer_objects: bodies of S3 pass in both directions without being held.
 func TestServer_objects(t *testing.T) {
 	t.Parallel()
-	e, s := serveStubs(t)
-	e.server.cfg.MaxObject = 5 << 20
 	broken := errors.New("the disk is gone")
-	e.server.operations[target{"s3", "GetObject"}] = by(func(in *s3.GetObjectRequest) (*s3.GetObjectOutput, error) {
-		if in.Key != "broken" {
-			return s.getObject(in)
-		}
-		return &s3.GetObjectOutput{Body: io.NopCloser(io.MultiReader(strings.NewReader(strings.Repeat("x", 1<<20)), iotest.ErrReader(broken)))}, nil
+	e, s := serveStubs(t, func(server *Server, s *stubs) {
+		server.cfg.MaxObject = 5 << 20
+		server.operations[target{"s3", "GetObject"}] = by(func(in *s3.GetObjectRequest) (*s3.GetObjectOutput, error) {
+			if in.Key != "broken" {
+				return s.getObject(in)
+			}
+			return &s3.GetObjectOutput{Body: io.NopCloser(io.MultiReader(strings.NewReader(strings.Repeat("x", 1<<20)), iotest.ErrReader(broken)))}, nil
+		})
 	})
 	large := strings.Repeat("0123456789abcdef", 1<<18) // 4 MiB, above the limit of other bodies
 	if a := e.speak(t, wireCall{"s3", "PUT", "/b/large", large, nil, false}); a.status != 200 || a.header.Get("ETag") != etag([]byte(large)) {
@@ -253,7 +255,10 @@ func TestServer_objects(t *testing.T) {
 	if a := send(t, r); a.status != 403 || !strings.Contains(string(a.body), "<Code>RequestTimeTooSkewed</Code>") {
 		t.Errorf("late: %d %s", a.status, a.body)
 	}
-	for key := range s.objects {
+	s.mu.Lock()
+	keys := slices.Collect(maps.Keys(s.objects))
+	s.mu.Unlock()
+	for _, key := range keys {
 		if key != "b/large" {
 			t.Errorf("%s was stored", key)
 		}

@@ -272,11 +272,10 @@ func furnishedHouse() *house {
 
 // endpoint is a server over real sockets.
 type endpoint struct {
-	server *Server // its table of operations may be altered before the first request
-	url    string
-	house  *house
-	ring   *KeyRing
-	log    *lockedBuffer
+	url   string
+	house *house
+	ring  *KeyRing
+	log   *lockedBuffer
 }
 
 type lockedBuffer struct {
@@ -301,6 +300,12 @@ func rootKey() RootKey { return RootKey{"AKIAROOT", "root-secret"} }
 // serve starts a server on a port of its own. Its clock is the real one: real clients sign with theirs.
 func serve(t *testing.T, change func(*Config)) *endpoint {
 	t.Helper()
+	return serveWith(t, change, nil)
+}
+
+// serveWith lets prepare alter the server before it listens: afterwards it is read by others without a lock.
+func serveWith(t *testing.T, change func(*Config), prepare func(*Server)) *endpoint {
+	t.Helper()
 	ring, err := NewKeyRing(KeyRingConfig{
 		AccountID: "000000000000", MasterKey: bytes.Repeat([]byte{1}, 32), Root: []RootKey{rootKey()}, Now: time.Now,
 	})
@@ -320,7 +325,9 @@ func serve(t *testing.T, change func(*Config)) *endpoint {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.server = s
+	if prepare != nil {
+		prepare(s)
+	}
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
 	e.url = server.URL

@@ -75,6 +75,8 @@ func (s *stubs) operations() map[target]operation {
 		}),
 		{"lambda", "Invoke"}: by(invoke),
 		{"lambda", "UntagResource"}: by(func(in *lambda.UntagResourceRequest) (*nothing, error) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
 			s.untag = in.TagKeys
 			return &nothing{}, nil
 		}),
@@ -86,12 +88,16 @@ func (s *stubs) operations() map[target]operation {
 		}),
 		{"cloudwatch", "PutMetricAlarm"}: by(s.putAlarm),
 		{"cloudwatch", "DescribeAlarms"}: by(func(*cloudwatch.DescribeAlarmsInput) (*cloudwatch.DescribeAlarmsOutput, error) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
 			return &cloudwatch.DescribeAlarmsOutput{MetricAlarms: append([]cloudwatch.MetricAlarm{}, s.alarms...)}, nil
 		}),
 		{"cloudwatch", "SetAlarmState"}: by(func(*cloudwatch.SetAlarmStateInput) (*nothing, error) {
 			return nil, fault("ResourceNotFound", "There is no such alarm.")
 		}),
 		{"cloudwatch", "PutMetricData"}: by(func(in *cloudwatch.PutMetricDataInput) (*nothing, error) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
 			for _, m := range in.MetricData {
 				s.metrics = append(s.metrics, m.MetricName)
 			}
@@ -162,6 +168,8 @@ func invoke(in *lambda.InvocationRequest) (*lambda.InvocationResponse, error) {
 }
 
 func (s *stubs) putAlarm(in *cloudwatch.PutMetricAlarmInput) (*nothing, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.alarms = append(s.alarms, cloudwatch.MetricAlarm{
 		AlarmName: in.AlarmName, Threshold: in.Threshold, ActionsEnabled: in.ActionsEnabled, Dimensions: in.Dimensions, StateUpdatedTimestamp: stubTime(),
 	})
@@ -227,11 +235,15 @@ func (s *stubs) listObjects(in *s3.ListObjectsV2Request) (*s3.ListObjectsV2Outpu
 }
 
 // serveStubs starts a server with the stubs of all services.
-func serveStubs(t *testing.T) (*endpoint, *stubs) {
+func serveStubs(t *testing.T, prepare ...func(*Server, *stubs)) (*endpoint, *stubs) {
 	t.Helper()
-	e := serve(t, nil)
 	s := &stubs{objects: map[string]object{}}
-	maps.Copy(e.server.operations, s.operations())
+	e := serveWith(t, nil, func(server *Server) {
+		maps.Copy(server.operations, s.operations())
+		for _, p := range prepare {
+			p(server, s)
+		}
+	})
 	return e, s
 }
 
@@ -257,6 +269,8 @@ func TestClient_services(t *testing.T) {
 	if diff := cmp.Diff(servicesSeen(), got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if len(s.metrics) != 200 || s.metrics[199] != "m199" {
 		t.Errorf("compressed metrics: %q", s.metrics)
 	}
@@ -364,6 +378,8 @@ func TestClient_awsCLIservices(t *testing.T) {
 			t.Errorf("aws %s: exit %d, want %d and %q\n%s%s", c.args, code, c.code, c.want, stdout, stderr)
 		}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if got := string(s.objects["revisions/app/appspec.yaml"].body); got != "version: 0.0\n" {
 		t.Errorf("the object is %q", got)
 	}
