@@ -52,10 +52,10 @@ func (s *Server) drain(name string, limit time.Duration) (DrainStatus, error) {
 	if limit < 0 {
 		return DrainStatus{}, badInputError{errors.New("drain limit is negative")}
 	}
-	st, where := s.router.drain(name, limit, time.Now())
-	if where != "" {
-		return DrainStatus{}, fmt.Errorf("drain group %q: %w in %s; apply a table without it first",
-			name, ErrGroupRouted, where)
+	st, by := s.router.drain(name, limit, time.Now())
+	if by != nil {
+		return DrainStatus{}, fmt.Errorf("drain group %q: %w by %s; apply a table without it first",
+			name, ErrGroupRouted, by)
 	}
 	return st, nil
 }

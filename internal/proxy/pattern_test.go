@@ -79,14 +79,14 @@ func TestPatternFoldsAndEscapes(t *testing.T) {
 
 // TestPatternIsLinear: matching that goes back would need the age of the universe for these.
 func TestPatternIsLinear(t *testing.T) {
-	subject := bytes.Repeat([]byte("a"), 8<<20)
+	subject := bytes.Repeat([]byte("a"), 256<<10)
 	for _, text := range []string{"*a*a*a*a*b", "*" + strings.Repeat("a", 126) + "b", "*" + strings.Repeat("?", 126) + "b", "a*a*a*a*?b"} {
 		p := compilePattern(tokens(text, false), false)
 		start := time.Now()
 		if p.match(subject) {
 			t.Fatalf("%q matches", text)
 		}
-		if took := time.Since(start); took > 5*time.Second { // 20 to 40 ms on a quiet machine
+		if took := time.Since(start); took > 5*time.Second { // 1 ms on a quiet machine
 			t.Errorf("%q took %s for %d bytes", text, took, len(subject))
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -91,14 +92,15 @@ func (rt *router) claim(from *routing, x *exchange, now time.Time) bool {
 
 // swap puts a table in force. routes belong to the table's listeners; detached listeners get the empty route.
 func (rt *router) swap(t Table, routes map[*routing]*route) {
-	routed := routedGroups(t)
+	routed := map[string]bool{}
+	noteRouted(t, routed)
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
 	rt.table = t
 	inTable := make(map[string]bool, len(t.Groups))
 	for _, spec := range t.Groups {
 		inTable[spec.Name] = true
-		rt.groups[spec.Name].update(spec, routed[spec.Name] != "")
+		rt.groups[spec.Name].update(spec, routed[spec.Name])
 	}
 	for name, g := range rt.groups {
 		if !inTable[name] {
@@ -110,23 +112,50 @@ func (rt *router) swap(t Table, routes map[*routing]*route) {
 	}
 }
 
-// routedGroups maps each group that has weight to where it has it: a listener, or a rule of one.
-func routedGroups(t Table) map[string]string {
-	routed := map[string]string{}
-	note := func(a Action, where string) {
+// holder is what gives a group weight: a listener, or a rule of one.
+type holder struct{ listener, rule string }
+
+func (h holder) String() string {
+	if h.rule == "" {
+		return fmt.Sprintf("listener %q", h.listener)
+	}
+	return fmt.Sprintf("rule %q of listener %q", h.rule, h.listener)
+}
+
+// noteRouted enters the groups that have weight.
+func noteRouted(t Table, routed map[string]bool) {
+	note := func(a *Action) {
 		for _, w := range a.Forward {
 			if w.Weight > 0 {
-				routed[w.Group] = where
+				routed[w.Group] = true
 			}
 		}
 	}
-	for _, l := range t.Listeners {
-		for _, r := range l.Rules {
-			note(r.Action, fmt.Sprintf("rule %q of listener %q", r.Name, l.Name))
+	for i := range t.Listeners {
+		l := &t.Listeners[i]
+		note(&l.Action)
+		for k := range l.Rules {
+			note(&l.Rules[k].Action)
 		}
-		note(l.Action, fmt.Sprintf("listener %q", l.Name))
 	}
-	return routed
+}
+
+// routedBy tells who gives a group weight, or nil.
+func routedBy(t Table, group string) *holder {
+	gives := func(a Action) bool {
+		return slices.ContainsFunc(a.Forward, func(w Weight) bool { return w.Group == group && w.Weight > 0 })
+	}
+	for _, l := range t.Listeners {
+		if gives(l.Action) {
+			return &holder{listener: l.Name}
+		}
+		for _, r := range l.Rules {
+			if gives(r.Action) {
+				return &holder{l.Name, r.Name}
+			}
+		}
+	}
+	return nil
 }
 
 // group returns the group of a name, making one that no table knows yet if need be.
@@ -169,17 +198,17 @@ func (rt *router) sweep(now time.Time) {
 }
 
 // drain begins to drain a group under the read lock, so that no swap gives it weight meanwhile. If the group has weight,
-// it is not drained, and where it has it is told.
-func (rt *router) drain(name string, limit time.Duration, now time.Time) (DrainStatus, string) {
+// it is not drained, and who gives it is told.
+func (rt *router) drain(name string, limit time.Duration, now time.Time) (DrainStatus, *holder) {
 	rt.mu.RLock()
 	defer rt.mu.RUnlock()
-	if where := routedGroups(rt.table)[name]; where != "" {
-		return DrainStatus{}, where
+	if by := routedBy(rt.table, name); by != nil {
+		return DrainStatus{}, by
 	}
 	g := rt.groups[name]
 	if g == nil {
-		return DrainStatus{Group: name, Done: true}, ""
+		return DrainStatus{Group: name, Done: true}, nil
 	}
 	g.drain(limit, now)
-	return g.drainStatus(now), ""
+	return g.drainStatus(now), nil
 }
