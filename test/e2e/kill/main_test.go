@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -18,6 +21,7 @@ var all = flag.Bool("all", false, "kill at every position instead of a fixed cho
 
 // programs are what TestMain has built.
 type programs struct {
+	dir       string // of everything that this run makes
 	greengate string // as it is shipped
 	faulty    string // with -tags faultinject
 	shop      string // the service under test and its hooks
@@ -49,8 +53,9 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
+	go clearUp(dir)
 	built = programs{
-		greengate: filepath.Join(dir, "greengate"), faulty: filepath.Join(dir, "greengate-faulty"), shop: filepath.Join(dir, "shop"),
+		dir: dir, greengate: filepath.Join(dir, "greengate"), faulty: filepath.Join(dir, "greengate-faulty"), shop: filepath.Join(dir, "shop"),
 	}
 	for _, args := range [][]string{
 		{"-o", built.greengate, "greengate/cmd/greengate"},
@@ -68,6 +73,32 @@ func run(m *testing.M) int {
 		}
 	}
 	return m.Run()
+}
+
+// clearUp ends everything when the run is interrupted: what serve runs goes on without it.
+func clearUp(dir string) {
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, os.Interrupt, syscall.SIGTERM)
+	<-told
+	for _, pid := range pids() { // every serve first: it would start its roles again
+		if args := arguments(pid); len(args) > 1 && args[1] == "serve" && strings.Contains(strings.Join(args, " "), dir) {
+			killProcess(pid, started(pid))
+		}
+	}
+	ids, _ := filepath.Glob(filepath.Join(dir, "*", "d", "runner", "installation"))
+	for _, id := range ids {
+		data, _ := os.ReadFile(id)
+		for _, p := range marked(strings.TrimSpace(string(data))) {
+			killProcess(p.pid, p.start)
+		}
+	}
+	for _, pid := range pids() {
+		if strings.Contains(strings.Join(arguments(pid), " "), dir) && pid != os.Getpid() {
+			killProcess(pid, started(pid))
+		}
+	}
+	_ = os.RemoveAll(dir)
+	os.Exit(1) //nolint:forbidigo // this is main here
 }
 
 // needPython skips a test whose hooks cannot run, and says why.

@@ -111,14 +111,19 @@ func listening(list []proc) int {
 	return n
 }
 
+// arguments are those of a process, its program first.
+func arguments(pid int) []string {
+	line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	return strings.Split(string(line), "\x00")
+}
+
 // processesOf lists serve and the roles of a data folder by their arguments.
 func processesOf(data string) map[string]int {
 	found := map[string]int{}
 	for _, pid := range pids() {
-		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-		args := strings.Split(string(line), "\x00")
+		args := arguments(pid)
 		i := slices.Index(args, "--data")
-		if err == nil && i > 1 && i+1 < len(args) && args[i+1] == data && started(pid) != "" {
+		if i > 1 && i+1 < len(args) && args[i+1] == data && started(pid) != "" {
 			found[args[1]] = pid
 		}
 	}

@@ -62,7 +62,7 @@ type world struct {
 // newWorld starts an installation of a program without any service.
 func newWorld(t *testing.T, program string) *world {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "ggw") //nolint:usetesting // short: unix sockets live in it
+	dir, err := os.MkdirTemp(built.dir, "w") //nolint:usetesting // short: unix sockets live in it
 	if err != nil {
 		t.Fatal(err)
 	}
