@@ -36,6 +36,9 @@ func TestController_firstDeployment(t *testing.T) {
 	var jobs []job
 	for p := range strings.Lines(string(data)) {
 		p = strings.TrimSpace(p)
+		if !strings.HasPrefix(p, "controller ") {
+			continue
+		}
 		if !strings.Contains(p, " Discard ") && !strings.Contains(p, " Settle ") && !*all {
 			continue
 		}
