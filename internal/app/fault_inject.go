@@ -162,11 +162,15 @@ func (j journal) at(id string) place {
 	return j.fault.phase[id]
 }
 
-// source is the phase that an event belongs to: that of its effect, since the deployment may have gone on.
+// source is the phase that an event belongs to: that of its effect, since the deployment may have gone on. One
+// that comes from outside belongs to none: whether the next phase was loaded when it came is chance.
 func (j journal) source(id string, ev deploy.Event) deploy.Phase {
+	if ev.Seq == 0 {
+		return "any"
+	}
 	j.fault.mu.Lock()
 	defer j.fault.mu.Unlock()
-	if phase, ok := j.fault.origin[deploy.Effect{Deployment: id, Seq: ev.Seq}.ID()]; ok && ev.Seq > 0 {
+	if phase, ok := j.fault.origin[deploy.Effect{Deployment: id, Seq: ev.Seq}.ID()]; ok {
 		return phase
 	}
 	return j.fault.phase[id].phase
