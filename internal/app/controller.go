@@ -141,6 +141,7 @@ func (c *Controller) serve(keys awsapi.Keys, w *wire, s *services, l *logs) erro
 	handler, err := awsapi.New(awsapi.Config{
 		Region: c.opts.Region, AccountID: c.opts.AccountID, Keys: keys, Now: time.Now, Log: c.opts.Log, Minute: c.opts.Minute,
 		Deployments: w, Catalog: w, Control: w, Operations: operations(w, s, l),
+		Services: c.services(),
 	})
 	if err != nil {
 		return fmt.Errorf("make API: %w", err)

@@ -46,6 +46,11 @@ type Config struct {
 	Catalog     Catalog
 	Control     Control
 
+	// Access decides about every operation of Services; nil asks the scope of the credentials alone.
+	Access Access
+	// Services are the handlers of each service by its prefix in IAM actions: "ecs", "elasticloadbalancing".
+	Services map[string]Handlers
+
 	// Operations are served under the target prefix Greengate_20261122, by name.
 	Operations map[string]Operation
 }
@@ -86,6 +91,9 @@ func New(cfg Config) (*Server, error) {
 	if cfg.MaxObject <= 0 {
 		cfg.MaxObject = DefaultMaxObject
 	}
+	if cfg.Access == nil {
+		cfg.Access = scopes{}
+	}
 	d, err := newDispatcher()
 	if err != nil {
 		return nil, fmt.Errorf("create API server: %w", err)
@@ -96,6 +104,11 @@ func New(cfg Config) (*Server, error) {
 	}
 	for name, op := range cfg.Operations {
 		s.operations[target{serviceGreengate, name}] = greengateOperation(name, op, cfg)
+	}
+	for prefix, handlers := range cfg.Services {
+		if err := s.serve(prefix, handlers); err != nil {
+			return nil, fmt.Errorf("create API server: %w", err)
+		}
 	}
 	return s, nil
 }

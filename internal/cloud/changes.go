@@ -259,5 +259,5 @@ func (c *Cloud) Advance(ctx context.Context, n int64) error {
 		return nil
 	}
 	c.state.Revision = n
-	return c.commitLocked(ctx, &change{})
+	return c.commitLocked(ctx, &change{traffic: true})
 }

@@ -80,6 +80,9 @@ func (c *Cloud) loadLocked(ctx context.Context) error {
 			}
 		})
 	}
+	if err == nil {
+		err = loadResources(ctx, n)
+	}
 	if err != nil {
 		return err
 	}
@@ -149,7 +152,9 @@ func (s State) clone() State {
 type change struct {
 	writes []Write
 	apply  []func(*State)
-	err    error
+	// traffic says that the data plane's table changes: only then the revision rises.
+	traffic bool
+	err     error
 }
 
 func put[T any](ch *change, kind, name string, v T, apply func(*State)) {
@@ -162,18 +167,22 @@ func put[T any](ch *change, kind, name string, v T, apply func(*State)) {
 }
 
 func (ch *change) service(s Service) {
+	ch.traffic = true
 	put(ch, kindService, s.Spec.Name, s, func(st *State) { st.Services[s.Spec.Name] = s })
 }
 
 func (ch *change) listener(l Listener) {
+	ch.traffic = true
 	put(ch, kindListener, l.Name(), l, func(st *State) { st.Listeners[l.Name()] = l })
 }
 
 func (ch *change) taskSet(t TaskSet) {
+	ch.traffic = true
 	put(ch, kindTaskSet, t.ID, t, func(st *State) { st.TaskSets[t.ID] = t })
 }
 
 func (ch *change) remove(kind, name string) {
+	ch.traffic = true
 	ch.writes = append(ch.writes, Write{Record: Record{Kind: kind, Name: name}, Delete: true})
 	ch.apply = append(ch.apply, func(st *State) {
 		switch kind {
@@ -192,8 +201,11 @@ func (c *Cloud) commitLocked(ctx context.Context, ch *change) error {
 	if ch.err != nil {
 		return ch.err
 	}
-	next := c.state.Revision + 1
-	put(ch, kindMeta, nameRevision, next, func(st *State) { st.Revision = next })
+	ch.settle()
+	if ch.traffic {
+		next := c.state.Revision + 1
+		put(ch, kindMeta, nameRevision, next, func(st *State) { st.Revision = next })
+	}
 	if ch.err != nil {
 		return ch.err
 	}

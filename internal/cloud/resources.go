@@ -67,6 +67,8 @@ type State struct {
 	Services  map[string]Service
 	Listeners map[string]Listener
 	TaskSets  map[string]TaskSet
+	// resources are those of the other kinds: see Find and All.
+	resources map[Kind]collection
 }
 
 // Primary is the task set that carries most of a service's production traffic.

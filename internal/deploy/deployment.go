@@ -75,6 +75,8 @@ type TaskSet struct {
 	Service  string   `json:"service,omitempty"`
 	Revision Revision `json:"revision,omitzero"`
 	Tasks    int      `json:"tasks,omitempty"` // desired count
+	// TargetGroup is the name of the target group that its tasks are registered with, where it has one.
+	TargetGroup string `json:"targetGroup,omitempty"`
 }
 
 // IsZero reports whether there is no task set.
