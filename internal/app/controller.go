@@ -31,6 +31,8 @@ type ControllerOptions struct {
 	Region    string
 	AccountID string
 	Minute    time.Duration
+	// Compat is config.CompatAWS where AWS's ways win over ours.
+	Compat string
 	// EndpointURL is the address of the API as hooks are told it.
 	EndpointURL string
 	// API is the listening socket.

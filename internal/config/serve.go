@@ -9,6 +9,10 @@ import (
 	"time"
 )
 
+// CompatAWS is the value of Serve.Compat that turns every documented difference from AWS off: the test listener moves in
+// AllowTestTraffic, and a function that ends without a callback is waited for.
+const CompatAWS = "aws"
+
 // DefaultListen is where local AWS tools expect an endpoint.
 const DefaultListen = "127.0.0.1:4566"
 
@@ -22,12 +26,14 @@ type Serve struct {
 	AccountID string // 12 digits
 	// Minute is how long a minute of the wire lasts (waits, intervals, limits); less than a minute is for trials.
 	Minute time.Duration
+	// Compat is "aws" where AWS's own ways win over ours (CompatAWS), else empty.
+	Compat string
 	// Ephemeral stops everything, tasks included, when serve ends.
 	Ephemeral bool
 }
 
 // ServeDefaults are the settings that the environment gives (GREENGATE_DATA, GREENGATE_LISTEN, GREENGATE_REGION,
-// GREENGATE_ACCOUNT_ID, GREENGATE_MINUTE, GREENGATE_EPHEMERAL), and Greengate's own for the others.
+// GREENGATE_ACCOUNT_ID, GREENGATE_MINUTE, GREENGATE_COMPAT, GREENGATE_EPHEMERAL), and Greengate's own for the others.
 // Flags go over them. The error names every variable with a bad value.
 func ServeDefaults(environ func(string) string) (Serve, error) {
 	s := Serve{
@@ -36,6 +42,7 @@ func ServeDefaults(environ func(string) string) (Serve, error) {
 		Region:    firstOf(environ("GREENGATE_REGION"), DefaultRegion),
 		AccountID: firstOf(environ("GREENGATE_ACCOUNT_ID"), "000000000000"),
 		Minute:    time.Minute,
+		Compat:    environ("GREENGATE_COMPAT"),
 	}
 	var errs []error
 	if v := environ("GREENGATE_MINUTE"); v != "" {
@@ -74,6 +81,9 @@ func (s Serve) Validate() (Serve, error) {
 	}
 	if s.Minute < time.Millisecond || s.Minute > time.Minute {
 		errs = append(errs, fmt.Errorf("minute: %s is not between 1ms and 1m", s.Minute))
+	}
+	if s.Compat != "" && s.Compat != CompatAWS {
+		errs = append(errs, fmt.Errorf("compat: %q is unknown; it is %q or nothing", s.Compat, CompatAWS))
 	}
 	return s, errors.Join(errs...)
 }

@@ -152,9 +152,9 @@ func TestServe(t *testing.T) {
 		t.Error(diff)
 	}
 	s, err = ServeDefaults(environ("GREENGATE_DATA=/d", "GREENGATE_LISTEN=127.0.0.1:0", "GREENGATE_REGION=eu-west-1",
-		"GREENGATE_ACCOUNT_ID=123456789012", "GREENGATE_MINUTE=1s", "GREENGATE_EPHEMERAL=1"))
+		"GREENGATE_ACCOUNT_ID=123456789012", "GREENGATE_MINUTE=1s", "GREENGATE_COMPAT=aws", "GREENGATE_EPHEMERAL=1"))
 	want = Serve{
-		Data: "/d", Listen: "127.0.0.1:0", Region: "eu-west-1", AccountID: "123456789012", Minute: time.Second,
+		Data: "/d", Listen: "127.0.0.1:0", Region: "eu-west-1", AccountID: "123456789012", Minute: time.Second, Compat: CompatAWS,
 		Ephemeral: true,
 	}
 	if diff := cmp.Diff(want, s); diff != "" || err != nil {
@@ -164,8 +164,8 @@ func TestServe(t *testing.T) {
 	if err == nil || strings.Count(err.Error(), "\n") != 1 {
 		t.Errorf("bad variables give %v", err)
 	}
-	_, err = Serve{Listen: "4566", Region: "EU", AccountID: "1", Minute: time.Hour}.Validate()
-	if err == nil || strings.Count(err.Error(), "\n") != 3 {
+	_, err = Serve{Listen: "4566", Region: "EU", AccountID: "1", Minute: time.Hour, Compat: "gcp"}.Validate()
+	if err == nil || strings.Count(err.Error(), "\n") != 4 {
 		t.Errorf("bad settings give %v", err)
 	}
 }

@@ -86,7 +86,7 @@ func (nobody) Group(context.Context, string, string) (awsapi.Group, error) {
 	return awsapi.Group{}, errNone
 }
 
-func (nobody) Groups(context.Context, string) ([]string, error)        { return nil, errNone }
-func (nobody) Stop(context.Context, awsapi.StopRequest) error          { return errNone }
-func (nobody) Continue(context.Context, awsapi.ContinueRequest) error  { return errNone }
-func (nobody) Report(context.Context, awsapi.HookReport) error         { return errNone }
+func (nobody) Groups(context.Context, string) ([]string, error)       { return nil, errNone }
+func (nobody) Stop(context.Context, awsapi.StopRequest) error         { return errNone }
+func (nobody) Continue(context.Context, awsapi.ContinueRequest) error { return errNone }
+func (nobody) Report(context.Context, awsapi.HookReport) error        { return errNone }
