@@ -24,6 +24,7 @@ import (
 // after everything that it makes durable, and ends itself there with SIGKILL as a crash test asks for:
 //
 //	DATA/fault/arm    {"id": "7", "when": "before", "position": "controller commit Install Outcome #1"}
+//	                  with "any": ["…", …] at the first of several positions
 //	DATA/fault/fired  the ids that were carried out, one a line; none is carried out twice
 //	DATA/fault/trace  where it exists every position that is passed is added to it
 //
@@ -45,6 +46,8 @@ type order struct {
 	ID       string `json:"id"`
 	When     string `json:"when"`
 	Position string `json:"position"`
+	// Any are positions that will do as well.
+	Any []string `json:"any"`
 }
 
 type place struct {
@@ -77,7 +80,7 @@ func (f *fault) position(what string) string {
 // pass ends the process if that was ordered for this position.
 func (f *fault) pass(when, position string) {
 	f.mu.Lock()
-	hit := f.armed.When == when && f.armed.Position == position
+	hit := f.armed.When == when && (f.armed.Position == position || slices.Contains(f.armed.Any, position))
 	f.mu.Unlock()
 	if when == "before" {
 		f.note("trace", position, false)

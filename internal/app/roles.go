@@ -76,7 +76,7 @@ func RunController(ctx context.Context, r Role) error {
 	}
 	c, err := NewController(ctx, ControllerOptions{
 		Paths: Paths(r.Settings.Data), Region: r.Settings.Region, AccountID: r.Settings.AccountID, Minute: r.Settings.Minute,
-		Compat: r.Settings.Compat,
+		Compat:      r.Settings.Compat,
 		EndpointURL: endpoint, API: api, Ready: r.Handover.Ready, Down: r.Handover.Down, Log: r.Log,
 	})
 	if err != nil {

@@ -33,6 +33,12 @@ func TestController_firstDeployment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	places := map[string][]string{}
+	for p := range strings.Lines(string(data)) {
+		if p = strings.TrimSpace(p); strings.HasPrefix(p, "controller ") {
+			places[placeOf(p)] = append(places[placeOf(p)], p)
+		}
+	}
 	var jobs []job
 	for p := range strings.Lines(string(data)) {
 		p = strings.TrimSpace(p)
@@ -43,7 +49,7 @@ func TestController_firstDeployment(t *testing.T) {
 			continue
 		}
 		for _, side := range []string{"before", "after"} {
-			jobs = append(jobs, job{order: order{ID: fmt.Sprint(len(jobs)), When: side, Position: p}})
+			jobs = append(jobs, job{order: order{ID: fmt.Sprint(len(jobs)), When: side, Position: p}, place: places[placeOf(p)]})
 		}
 	}
 	if !slices.ContainsFunc(jobs, func(j job) bool { return strings.Contains(j.order.Position, " Discard ") }) {
@@ -51,7 +57,7 @@ func TestController_firstDeployment(t *testing.T) {
 	}
 	for _, j := range jobs {
 		t.Run(j.order.String(), func(t *testing.T) {
-			w.until(t, j.order, func() { w.playFirst(t, &want) })
+			w.until(t, j, func() { w.playFirst(t, &want) })
 		})
 	}
 }
