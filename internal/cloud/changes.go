@@ -96,6 +96,9 @@ func (c *Cloud) Route(ctx context.Context, r deploy.Route) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	if svc, ok := Find[ECSService](c.state, r.Service); ok {
+		return c.routeLocked(ctx, svc, r)
+	}
 	production, ok := c.state.Listeners[Listener{Service: r.Service, Role: RoleProduction}.Name()]
 	if !ok {
 		return 0, notFound("service", r.Service)

@@ -73,6 +73,10 @@ type State struct {
 
 // Primary is the task set that carries most of a service's production traffic.
 func (s State) Primary(service string) (TaskSet, bool) {
+	if svc, ok := Find[ECSService](s, service); ok {
+		ts, ok := s.TaskSets[svc.Primary]
+		return ts, ok
+	}
 	best, id := 0, ""
 	for _, w := range s.Listeners[Listener{Service: service, Role: RoleProduction}.Name()].Weights {
 		if w.Weight > best {
@@ -105,6 +109,9 @@ func (s State) Sets(service string) []TaskSet {
 
 // Weight is the share of a service's production traffic that a task set gets.
 func (s State) Weight(service, taskSet string) int {
+	if svc, ok := Find[ECSService](s, service); ok {
+		return s.share(svc.Routing.Production, s.TaskSets[taskSet])
+	}
 	for _, w := range s.Listeners[Listener{Service: service, Role: RoleProduction}.Name()].Weights {
 		if w.TaskSet == taskSet {
 			return w.Weight
@@ -115,6 +122,9 @@ func (s State) Weight(service, taskSet string) int {
 
 // Tests reports whether the service's test listener serves the task set.
 func (s State) Tests(service, taskSet string) bool {
+	if svc, ok := Find[ECSService](s, service); ok {
+		return s.share(svc.Routing.Test, s.TaskSets[taskSet]) > 0
+	}
 	for _, w := range s.Listeners[Listener{Service: service, Role: RoleTest}.Name()].Weights {
 		if w.TaskSet == taskSet && w.Weight > 0 {
 			return true

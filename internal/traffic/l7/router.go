@@ -77,6 +77,12 @@ func (r *Router) unopenedLocked(service string) *proxy.ListenError {
 			return err
 		}
 	}
+	if svc, ok := cloud.Find[cloud.ECSService](r.resources.State(), service); ok {
+		if err := r.unopened[ListenerName(svc.Routing.Production)]; err != nil {
+			return err
+		}
+		return r.unopened[ListenerName(svc.Routing.Test)]
+	}
 	return nil
 }
 
@@ -190,6 +196,7 @@ func Table(s cloud.State) proxy.Table {
 	for _, name := range slices.Sorted(maps.Keys(s.Listeners)) {
 		t.Listeners = append(t.Listeners, listener(s, s.Listeners[name]))
 	}
+	elb(&t, s)
 	return t
 }
 
