@@ -1,8 +1,32 @@
 package app
 
-import "greengate/internal/awsapi"
+import (
+	"context"
+	"errors"
+	"time"
+
+	"greengate/internal/awsapi"
+	"greengate/internal/awsapi/elb"
+	"greengate/internal/proxy"
+	"greengate/internal/traffic/l7"
+)
 
 // services are the AWS services that the wire answers besides CodeDeploy, by their prefixes in IAM actions.
 func (c *Controller) services() map[string]awsapi.Handlers {
-	return map[string]awsapi.Handlers{}
+	o := c.opts
+	return map[string]awsapi.Handlers{
+		"elasticloadbalancing": elb.New(elb.Config{
+			Region: o.Region, AccountID: o.AccountID, Resources: c.cloud, Sync: c.syncListener, Now: time.Now,
+		}).Handlers(),
+	}
+}
+
+// syncListener waits until the data plane serves what the resources say. Only the listener that is asked about may fail
+// it: another one that cannot be opened is its owner's to mend.
+func (c *Controller) syncListener(ctx context.Context, key string) error {
+	err := c.router.Sync(ctx, c.cloud.State().Revision)
+	if listen, ok := errors.AsType[*proxy.ListenError](err); ok && (key == "" || listen.Listener != l7.ListenerName(key)) {
+		return nil
+	}
+	return err
 }
