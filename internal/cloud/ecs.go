@@ -83,8 +83,10 @@ type ECSService struct {
 	Deployment    string            `json:"deployment,omitempty"`
 	LoadBalancers []ServiceEndpoint `json:"loadBalancers,omitempty"`
 	// Routing is which listeners a deployment moves; set by the deployment group that deploys the service.
-	Routing Routing           `json:"routing,omitzero"`
-	Tags    map[string]string `json:"tags,omitempty"`
+	Routing Routing `json:"routing,omitzero"`
+	// Sets is what is known of its task sets beside what they run, by their ids.
+	Sets map[string]SetInfo `json:"sets,omitempty"`
+	Tags map[string]string  `json:"tags,omitempty"`
 	// Input is what the service was made with and since updated by, for echoing (CreateService's input as JSON).
 	Input json.RawMessage `json:"input,omitempty"`
 }
@@ -94,6 +96,21 @@ type ServiceEndpoint struct {
 	TargetGroup string `json:"targetGroup"`
 	Container   string `json:"container"`
 	Port        int    `json:"port"`
+}
+
+// SetInfo is what whoever made a task set said of it.
+type SetInfo struct {
+	ExternalID string `json:"externalId,omitempty"`
+	StartedBy  string `json:"startedBy,omitempty"`
+	// Token makes a repeated CreateTaskSet the same.
+	Token string `json:"token,omitempty"`
+	// Scale is in per cent of the service's desired count.
+	Scale    float64           `json:"scale"`
+	Endpoint ServiceEndpoint   `json:"endpoint,omitzero"`
+	Created  time.Time         `json:"created,omitzero"`
+	Tags     map[string]string `json:"tags,omitempty"`
+	// Input holds members that are only echoed (CreateTaskSet's input as JSON).
+	Input json.RawMessage `json:"input,omitempty"`
 }
 
 // Routing names the listeners and the two target groups between which deployments of a service move.
