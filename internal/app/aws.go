@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"greengate/internal/awsapi"
+	"greengate/internal/awsapi/ecs"
 	"greengate/internal/awsapi/elb"
 	"greengate/internal/proxy"
 	"greengate/internal/traffic/l7"
@@ -17,6 +18,9 @@ func (c *Controller) services() map[string]awsapi.Handlers {
 	return map[string]awsapi.Handlers{
 		"elasticloadbalancing": elb.New(elb.Config{
 			Region: o.Region, AccountID: o.AccountID, Resources: c.cloud, Sync: c.syncListener, Now: time.Now,
+		}).Handlers(),
+		"ecs": ecs.New(ecs.Config{
+			Region: o.Region, AccountID: o.AccountID, Resources: c.cloud, Runtime: c.runtime, Now: time.Now,
 		}).Handlers(),
 	}
 }

@@ -44,6 +44,9 @@ func (c caller) Credentials(call deploy.HookCall, ttl time.Duration) (sandbox.Cr
 // Addresses implements hook.Caller.
 func (c caller) Addresses(service string) (production, test string) {
 	s := c.cloud.State()
+	if svc, ok := cloud.Find[cloud.ECSService](s, service); ok {
+		return s.ListenerAddress(svc.Routing.Production), s.ListenerAddress(svc.Routing.Test)
+	}
 	return s.Listeners[cloud.Listener{Service: service, Role: cloud.RoleProduction}.Name()].Address,
 		s.Listeners[cloud.Listener{Service: service, Role: cloud.RoleTest}.Name()].Address
 }

@@ -194,3 +194,19 @@ func (s State) CheckRouting(service string) error {
 	}
 	return nil
 }
+
+// ForwardsTo reports whether the listener or a rule of it forwards to a target group, with any weight.
+func (l ELBListener) ForwardsTo(group string) bool {
+	_, ok := l.weights([]string{group})
+	return ok
+}
+
+// ListenerAddress is where a listener of a load balancer listens, IP:port; empty where there is none.
+func (s State) ListenerAddress(key string) string {
+	l, ok := Find[ELBListener](s, key)
+	if !ok {
+		return ""
+	}
+	b, _ := Find[LoadBalancer](s, l.LoadBalancer)
+	return l.Address(b)
+}

@@ -1,0 +1,54 @@
+package ecs_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"greengate/internal/awsapi"
+	"greengate/internal/awsapi/awsapitest"
+	"greengate/internal/awsapi/ecs"
+	"greengate/internal/awsapi/elb"
+	"greengate/internal/cloud"
+	"greengate/internal/cloud/cloudtest"
+	"greengate/internal/deploy"
+)
+
+// runtime keeps task sets that are at once as they are wanted.
+type runtime struct{ *cloud.Cloud }
+
+func (r runtime) Ensure(ctx context.Context, ts deploy.TaskSet) error {
+	return r.Cloud.Ensure(ctx, ts, time.Now())
+}
+
+func (r runtime) Observe(_ context.Context, id string) (deploy.TaskSetStatus, error) {
+	n := r.State().TaskSets[id].Tasks
+	return deploy.TaskSetStatus{Desired: n, Running: n, Healthy: n}, nil
+}
+
+func TestBoto3(t *testing.T) {
+	t.Parallel()
+	c, err := cloud.Open(t.Context(), &cloudtest.Memory{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := ecs.New(ecs.Config{Region: awsapitest.Region, AccountID: awsapitest.AccountID, Resources: c, Runtime: runtime{c}, Now: time.Now})
+	balancers := elb.New(elb.Config{
+		Region: awsapitest.Region, AccountID: awsapitest.AccountID, Resources: c, Now: time.Now,
+		Sync: func(context.Context, string) error { return nil },
+	})
+	srv := awsapitest.Start(t, map[string]awsapi.Handlers{"ecs": s.Handlers(), "elasticloadbalancing": balancers.Handlers()}, nil)
+	srv.Python(t, "testdata/ecs.py")
+}
+
+func TestNewTaskSetID(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for range 1000 {
+		id := ecs.NewTaskSetID()
+		if len(id) != len("ecs-svc/")+19 || seen[id] {
+			t.Fatalf("id %q", id)
+		}
+		seen[id] = true
+	}
+}

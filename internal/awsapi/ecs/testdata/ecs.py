@@ -1,0 +1,98 @@
+"""Drives the ECS operations with boto3, as the tutorials, ecspresso and PipeCD do."""
+import boto3
+import botocore.exceptions
+
+ecs, elb = boto3.client("ecs"), boto3.client("elbv2")
+
+
+def refused(code, call, **kwargs):
+    try:
+        call(**kwargs)
+    except botocore.exceptions.ClientError as e:
+        got = e.response["Error"]["Code"]
+        assert got == code, f"{call.__name__}: {got}, want {code}: {e}"
+        return e.response["Error"]["Message"]
+    raise AssertionError(f"{call.__name__} was not refused with {code}")
+
+
+lb = elb.create_load_balancer(Name="lb", Subnets=["a", "b"])["LoadBalancers"][0]["LoadBalancerArn"]
+groups = [elb.create_target_group(Name=n, Protocol="HTTP", Port=80, TargetType="ip", VpcId="v")["TargetGroups"][0]["TargetGroupArn"] for n in ("t1", "t2")]
+
+cluster = ecs.create_cluster(clusterName="c")["cluster"]
+assert cluster["clusterArn"].endswith(":cluster/c") and cluster["status"] == "ACTIVE"
+assert ecs.describe_clusters(clusters=["nope"])["failures"][0]["reason"] == "MISSING"
+assert len(ecs.list_clusters()["clusterArns"]) == 2
+
+definition = dict(family="web", networkMode="awsvpc", requiresCompatibilities=["FARGATE"], cpu="256", memory="512", containerDefinitions=[
+    {"name": "app", "image": "process:", "command": ["/bin/sleep", "60"], "portMappings": [{"containerPort": 80, "protocol": "tcp"}], "essential": True,
+     "environment": [{"name": "A", "value": "1"}]}])
+first = ecs.register_task_definition(**definition)["taskDefinition"]
+assert first["revision"] == 1 and first["containerDefinitions"][0]["environment"] == [{"name": "A", "value": "1"}] and first["cpu"] == "256"
+second = ecs.register_task_definition(**definition, tags=[{"key": "k", "value": "v"}])["taskDefinition"]
+assert second["taskDefinitionArn"].endswith("web:2")
+assert ecs.describe_task_definition(taskDefinition="web", include=["TAGS"])["tags"] == [{"key": "k", "value": "v"}]
+assert ecs.list_task_definitions(familyPrefix="web", sort="DESC", maxResults=1)["taskDefinitionArns"] == [second["taskDefinitionArn"]]
+assert ecs.list_task_definition_families()["families"] == ["web"]
+refused("ClientException", ecs.describe_task_definition, taskDefinition="nope")
+refused("ClientException", ecs.register_task_definition, family="a b", containerDefinitions=[])
+
+service = dict(cluster="c", serviceName="s", taskDefinition="web:1", desiredCount=2, deploymentController={"type": "CODE_DEPLOY"},
+               launchType="FARGATE", schedulingStrategy="REPLICA", platformVersion="LATEST",
+               loadBalancers=[{"targetGroupArn": groups[0], "containerName": "app", "containerPort": 80}],
+               networkConfiguration={"awsvpcConfiguration": {"subnets": ["a"], "securityGroups": ["g"], "assignPublicIp": "ENABLED"}})
+assert "does not have an associated load balancer" in refused("InvalidParameterException", ecs.create_service, **service)
+elb.create_listener(LoadBalancerArn=lb, Protocol="HTTP", Port=80, DefaultActions=[{"Type": "forward", "TargetGroupArn": groups[0]}])
+made = ecs.create_service(**service)["service"]
+assert made["status"] == "ACTIVE" and made["deploymentController"]["type"] == "CODE_DEPLOY" and made["taskSets"][0]["status"] == "PRIMARY"
+refused("InvalidParameterException", ecs.create_service, **service)
+refused("ClusterNotFoundException", ecs.create_service, **{**service, "cluster": "nope"})
+docker = ecs.register_task_definition(family="docker", containerDefinitions=[{"name": "app", "image": "nginx", "portMappings": [{"containerPort": 80}]}])
+assert "Docker" in refused("InvalidParameterException", ecs.create_service, **{**service, "serviceName": "d", "taskDefinition": "docker"})
+
+ecs.get_waiter("services_stable").wait(cluster="c", services=["s"], WaiterConfig={"Delay": 1, "MaxAttempts": 3})
+described = ecs.describe_services(cluster=cluster["clusterArn"], services=[made["serviceArn"], "nope"])
+assert described["failures"] == [{"arn": made["serviceArn"][:-1] + "nope", "reason": "MISSING"}], described["failures"]
+v = described["services"][0]
+assert v["runningCount"] == v["desiredCount"] == 2 and len(v["deployments"]) == 1 and v["networkConfiguration"]["awsvpcConfiguration"]["assignPublicIp"] == "ENABLED"
+ts = v["taskSets"][0]
+assert ts["stabilityStatus"] == "STEADY_STATE" and ts["scale"] == {"value": 100.0, "unit": "PERCENT"} and ts["id"].startswith("ecs-svc/"), ts
+assert ts["loadBalancers"][0]["targetGroupArn"] == groups[0] and ts["launchType"] == "FARGATE"
+old = f"arn:aws:ecs:us-east-1:000000000000:service/s"
+assert ecs.describe_services(cluster="c", services=[old])["services"][0]["serviceName"] == "s"
+
+assert "CodeDeploy" in refused("InvalidParameterException", ecs.update_service, cluster="c", service="s", taskDefinition="web:2")
+assert ecs.update_service(cluster="c", service="s", desiredCount=3, deploymentConfiguration={"maximumPercent": 150})["service"]["desiredCount"] == 3
+assert ecs.describe_services(cluster="c", services=["s"])["services"][0]["deploymentConfiguration"]["maximumPercent"] == 150
+refused("ServiceNotFoundException", ecs.update_service, cluster="c", service="nope", desiredCount=1)
+
+ecs.tag_resource(resourceArn=made["serviceArn"], tags=[{"key": "a", "value": "1"}, {"key": "b", "value": "2"}])
+ecs.untag_resource(resourceArn=made["serviceArn"], tagKeys=["a"])
+assert ecs.list_tags_for_resource(resourceArn=made["serviceArn"])["tags"] == [{"key": "b", "value": "2"}]
+assert "tags" not in ecs.describe_services(cluster="c", services=["s"])["services"][0]
+
+ext = ecs.create_service(cluster="c", serviceName="e", desiredCount=3, deploymentController={"type": "EXTERNAL"})["service"]
+assert "taskDefinition" not in ext and ext["taskSets"] == []
+one = dict(cluster="c", service="e", taskDefinition="web:1", externalId="x", scale={"value": 50.0, "unit": "PERCENT"}, clientToken="t",
+           loadBalancers=[{"targetGroupArn": groups[0], "containerName": "app", "containerPort": 80}], tags=[{"key": "k", "value": "v"}])
+blue = ecs.create_task_set(**one)["taskSet"]
+assert blue["computedDesiredCount"] == 2 and blue["externalId"] == "x" and blue["status"] == "ACTIVE", blue
+assert ecs.create_task_set(**one)["taskSet"]["id"] == blue["id"]
+assert ecs.update_service_primary_task_set(cluster="c", service="e", primaryTaskSet=blue["taskSetArn"])["taskSet"]["status"] == "PRIMARY"
+assert ecs.describe_services(cluster="c", services=["e"])["services"][0]["taskDefinition"].endswith("web:1")
+assert ecs.update_task_set(cluster="c", service="e", taskSet=blue["id"], scale={"value": 100.0, "unit": "PERCENT"})["taskSet"]["computedDesiredCount"] == 3
+assert ecs.describe_task_sets(cluster="c", service="e", taskSets=[blue["id"], "ecs-svc/1"], include=["TAGS"])["failures"][0]["reason"] == "MISSING"
+refused("InvalidParameterException", ecs.delete_task_set, cluster="c", service="e", taskSet=blue["id"])
+assert ecs.delete_task_set(cluster="c", service="e", taskSet=blue["id"], force=True)["taskSet"]["status"] == "DRAINING"
+refused("TaskSetNotFoundException", ecs.delete_task_set, cluster="c", service="e", taskSet="ecs-svc/1")
+refused("InvalidParameterException", ecs.create_task_set, **{**one, "service": "s"})
+
+refused("ClusterContainsServicesException", ecs.delete_cluster, cluster="c")
+refused("InvalidParameterException", ecs.delete_service, cluster="c", service="s")
+assert ecs.delete_service(service=made["serviceArn"], force=True)["service"]["status"] == "DRAINING"
+assert ecs.describe_services(cluster="c", services=["s"])["services"][0]["status"] == "INACTIVE"
+ecs.delete_service(cluster="c", service="e", force=True)
+assert ecs.list_services(cluster="c")["serviceArns"] == []
+ecs.delete_cluster(cluster="c")
+assert ecs.deregister_task_definition(taskDefinition="web:1")["taskDefinition"]["status"] == "INACTIVE"
+assert ecs.delete_task_definitions(taskDefinitions=["web:1", "web:2"])["failures"][0]["arn"] == "web:2"
+print("done")
