@@ -24,12 +24,18 @@ func (c caller) ExecutionID(effect string) string { return executionID(c.key, ef
 // Credentials implements hook.Caller: a function may report on its own deployment group, and no more.
 func (c caller) Credentials(call deploy.HookCall, ttl time.Duration) (sandbox.Credentials, error) {
 	name := call.Hook.Function.Name
+	application, group := call.Service, call.Service
+	for _, g := range cloud.All[cloud.DeploymentGroup](c.cloud.State()) {
+		if g.ServiceKey() == call.Service {
+			application, group = g.Application, g.Name
+		}
+	}
 	creds, err := c.keys.Issue(awsapi.Principal{
 		ARN:       fmt.Sprintf("arn:aws:sts::%s:assumed-role/greengate-hook/%s", c.account, name),
 		AccountID: c.account, Kind: awsapi.KindFunction,
 		Scope: awsapi.Scope{
 			Actions:     []string{"codedeploy:PutLifecycleEventHookExecutionStatus"},
-			Application: call.Service, Group: call.Service, Function: name,
+			Application: application, Group: group, Function: name,
 		},
 	}, ttl)
 	if err != nil {

@@ -126,12 +126,12 @@ func (c *Controller) wire(ctx context.Context) error {
 		Runner: units, Functions: functions, EndpointURL: o.EndpointURL, Region: o.Region, AccountID: o.AccountID,
 		Dir: o.Paths.Results(), Caller: caller{key: key, keys: keys, cloud: c.cloud, account: o.AccountID},
 	})
-	c.engine = engine.New(engine.Config{Store: journalOf(c.db, o.Paths), Runtime: c.runtime, Router: c.router, Hooks: hooks, Logger: o.Log})
+	c.engine = engine.New(engine.Config{Store: journalOf(c.db, o.Paths), Runtime: c.runtime, Router: c.router, Hooks: hooks, Alarms: alarms{c.cloud}, Logger: o.Log})
 	c.janitor = &janitor{db: c.db, cloud: c.cloud, router: c.router, runtime: c.runtime, runner: units, log: o.Log}
 	l := &logs{db: c.db, runner: units, functions: functions}
 	w := &wire{
 		db: c.db, logs: l, cloud: c.cloud, engine: c.engine, runtime: c.runtime, key: key,
-		cluster: "default", account: o.AccountID, region: o.Region,
+		cluster: "default", account: o.AccountID, region: o.Region, minute: o.Minute, compat: o.Compat,
 	}
 	s := &services{
 		db: c.db, cloud: c.cloud, engine: c.engine, runtime: c.runtime, router: c.router, runner: units, down: o.Down,
@@ -142,7 +142,7 @@ func (c *Controller) wire(ctx context.Context) error {
 func (c *Controller) serve(keys awsapi.Keys, w *wire, s *services, l *logs) error {
 	handler, err := awsapi.New(awsapi.Config{
 		Region: c.opts.Region, AccountID: c.opts.AccountID, Keys: keys, Now: time.Now, Log: c.opts.Log, Minute: c.opts.Minute,
-		Deployments: w, Catalog: w, Control: w, Operations: operations(w, s, l),
+		Deployments: w, Catalog: w, Control: w, Resources: c.cloud, Operations: operations(w, s, l),
 		Services: c.services(),
 	})
 	if err != nil {

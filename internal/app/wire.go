@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"greengate/internal/awsapi"
@@ -27,6 +28,10 @@ type wire struct {
 	cluster string
 	account string
 	region  string
+	minute  time.Duration // of the wire
+	compat  string
+
+	creating sync.Mutex // one new deployment at a time
 }
 
 // Deployment implements awsapi.Deployments.
@@ -39,6 +44,9 @@ func (w *wire) Deployment(ctx context.Context, id string) (awsapi.Deployment, er
 }
 
 func (w *wire) target(service string) awsapi.Target {
+	if svc, ok := cloud.Find[cloud.ECSService](w.cloud.State(), service); ok {
+		return w.serviceTarget(svc)
+	}
 	t := awsapi.Target{Cluster: w.cluster, Service: service}
 	arn := func(role cloud.Role) string {
 		return fmt.Sprintf("arn:aws:elasticloadbalancing:%s:%s:listener/app/%s/%s", w.region, w.account, service, role)
@@ -92,11 +100,14 @@ func (w *wire) TaskSets(ctx context.Context, id string) ([]awsapi.TaskSet, error
 			return nil, err
 		}
 		set := awsapi.TaskSet{
-			ID: side.ts.ID, Label: side.label, TargetGroup: d.Plan.Service + "-1",
+			ID: side.ts.ID, Label: side.label, TargetGroup: side.ts.TargetGroup,
 			Desired: st.Desired, Running: st.Running, Pending: max(0, st.Desired-st.Running), Draining: known.Released(),
 		}
-		if side.label == deploy.SideGreen {
-			set.TargetGroup = d.Plan.Service + "-2"
+		if set.TargetGroup == "" {
+			set.TargetGroup = d.Plan.Service + "-1"
+			if side.label == deploy.SideGreen {
+				set.TargetGroup = d.Plan.Service + "-2"
+			}
 		}
 		sets = append(sets, set)
 	}
@@ -105,7 +116,11 @@ func (w *wire) TaskSets(ctx context.Context, id string) ([]awsapi.TaskSet, error
 
 // Application implements awsapi.Catalog: a service of greengate.yaml is an application with one group.
 func (w *wire) Application(_ context.Context, name string) (awsapi.Application, error) {
-	s, ok := w.cloud.State().Services[name]
+	st := w.cloud.State()
+	if a, ok := cloud.Find[cloud.Application](st, name); ok {
+		return awsapi.Application{ID: a.ID, Name: a.Name, Created: a.Created, Platform: a.Platform}, nil
+	}
+	s, ok := st.Services[name]
 	if !ok {
 		return awsapi.Application{}, deploy.Errorf(deploy.CodeNotFound, "application '%s' does not exist", name)
 	}
@@ -114,12 +129,22 @@ func (w *wire) Application(_ context.Context, name string) (awsapi.Application, 
 
 // Applications implements awsapi.Catalog.
 func (w *wire) Applications(context.Context) ([]string, error) {
-	return slices.Sorted(maps.Keys(w.cloud.State().Services)), nil
+	st := w.cloud.State()
+	names := slices.Collect(maps.Keys(st.Services))
+	for _, a := range cloud.All[cloud.Application](st) {
+		names = append(names, a.Name)
+	}
+	slices.Sort(names)
+	return names, nil
 }
 
 // Group implements awsapi.Catalog.
 func (w *wire) Group(ctx context.Context, application, name string) (awsapi.Group, error) {
 	state := w.cloud.State()
+	if stored, ok := cloud.Find[cloud.DeploymentGroup](state, application+"/"+name); ok {
+		g := awsapi.Group{ID: stored.ID, Application: application, Name: name, Stored: &stored}
+		return g, w.history(ctx, &g)
+	}
 	s, ok := state.Services[application]
 	if !ok || name != application {
 		return awsapi.Group{}, deploy.Errorf(deploy.CodeNotFound, "deployment group '%s' of application '%s' does not exist", name, application)
@@ -131,9 +156,15 @@ func (w *wire) Group(ctx context.Context, application, name string) (awsapi.Grou
 	if ts, ok := state.Primary(application); ok {
 		g.Revision = ts.Revision
 	}
+	return g, w.history(ctx, &g)
+}
+
+// history fills in what a group deployed last.
+func (w *wire) history(ctx context.Context, g *awsapi.Group) error {
+	application, name := g.Application, g.Name
 	attempted, err := w.db.List(ctx, store.Filter{Application: application, Group: name, Limit: 1})
 	if err != nil {
-		return awsapi.Group{}, err
+		return err
 	}
 	if len(attempted) > 0 {
 		g.LastAttempted = &attempted[0]
@@ -142,17 +173,27 @@ func (w *wire) Group(ctx context.Context, application, name string) (awsapi.Grou
 		Application: application, Group: name, Limit: 1, Statuses: []deploy.Status{deploy.StatusSucceeded},
 	})
 	if err != nil {
-		return awsapi.Group{}, err
+		return err
 	}
 	if len(succeeded) > 0 {
 		g.LastSuccessful = &succeeded[0]
 	}
-	return g, nil
+	return nil
 }
 
 // Groups implements awsapi.Catalog.
 func (w *wire) Groups(_ context.Context, application string) ([]string, error) {
-	if _, ok := w.cloud.State().Services[application]; !ok {
+	st := w.cloud.State()
+	if _, ok := cloud.Find[cloud.Application](st, application); ok {
+		names := []string{}
+		for _, g := range cloud.All[cloud.DeploymentGroup](st) {
+			if g.Application == application {
+				names = append(names, g.Name)
+			}
+		}
+		return names, nil
+	}
+	if _, ok := st.Services[application]; !ok {
 		return nil, deploy.Errorf(deploy.CodeNotFound, "application '%s' does not exist", application)
 	}
 	return []string{application}, nil

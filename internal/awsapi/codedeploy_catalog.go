@@ -23,7 +23,7 @@ func (c *codeDeploy) getApplication(ctx context.Context, by Principal, in *coded
 		ApplicationName: a.Name,
 		CreateTime:      shapes.At(a.Created),
 		LinkedToGitHub:  new(false),
-		ComputePlatform: codedeploy.ComputePlatformECS,
+		ComputePlatform: platform(a.Platform),
 	}}, nil
 }
 

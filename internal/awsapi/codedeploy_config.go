@@ -10,6 +10,7 @@ import (
 
 	"greengate/internal/awsapi/shapes"
 	"greengate/internal/awsapi/shapes/codedeploy"
+	"greengate/internal/cloud"
 	"greengate/internal/deploy"
 )
 
@@ -68,6 +69,9 @@ func (c *codeDeploy) getDeploymentConfig(_ context.Context, by Principal, in *co
 			return &codedeploy.GetDeploymentConfigOutput{DeploymentConfigInfo: p.info()}, nil
 		}
 	}
+	if custom, ok := cloud.Find[cloud.DeploymentConfig](c.cfg.Resources.State(), in.DeploymentConfigName); ok {
+		return &codedeploy.GetDeploymentConfigOutput{DeploymentConfigInfo: customInfo(custom)}, nil
+	}
 	return nil, fault("DeploymentConfigDoesNotExistException",
 		"The deployment configuration "+in.DeploymentConfigName+" does not exist.")
 }
@@ -80,6 +84,10 @@ func (c *codeDeploy) listDeploymentConfigs(_ context.Context, by Principal, in *
 	for _, p := range predefinedConfigs() {
 		names = append(names, p.name)
 	}
+	for _, custom := range cloud.All[cloud.DeploymentConfig](c.cfg.Resources.State()) {
+		names = append(names, custom.Name)
+	}
+	slices.Sort(names)
 	items, next, err := page(pageConfigs, names, in.NextToken)
 	if err != nil {
 		return nil, err

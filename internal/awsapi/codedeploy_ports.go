@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"greengate/internal/cloud"
 	"greengate/internal/deploy"
 )
 
@@ -34,6 +35,15 @@ type Control interface {
 	// Report takes the callback of a hook; deploy.CodeHookUnknown where the execution id was never given out for this
 	// deployment, CodeHookCompleted where it was answered before or its event has ended.
 	Report(ctx context.Context, r HookReport) error
+	// Create begins a deployment and answers its id; deploy.CodeActiveDeployment where the group has one. What is wrong
+	// with the revision or the service is no error: the deployment fails.
+	Create(ctx context.Context, r CreateRequest) (string, error)
+}
+
+// Resources keeps what the CodeDeploy operations make; *cloud.Cloud is one.
+type Resources interface {
+	State() cloud.State
+	Update(ctx context.Context, edit func(d *cloud.Draft) error) error
 }
 
 // Deployment is a deployment with the resources it works on.
@@ -82,6 +92,8 @@ type Application struct {
 	ID      string
 	Name    string
 	Created time.Time
+	// Platform is ECS, Lambda or Server; empty is ECS.
+	Platform string
 }
 
 // Group is a deployment group. Plan is what the next deployment will run by.
@@ -97,6 +109,19 @@ type Group struct {
 	// LastSuccessful and LastAttempted are nil before there was one.
 	LastSuccessful *deploy.Deployment
 	LastAttempted  *deploy.Deployment
+	// Stored is the group as it was made over the wire; nil for a service of greengate.yaml.
+	Stored *cloud.DeploymentGroup
+}
+
+// CreateRequest asks for a deployment of a group that was made over the wire.
+type CreateRequest struct {
+	Group       cloud.DeploymentGroup
+	Revision    cloud.Revision
+	Config      cloud.DeploymentConfig
+	Description string
+	Rollback    cloud.RollbackConfig
+	Alarms      cloud.AlarmConfig
+	By          Principal
 }
 
 // StopRequest asks to stop a deployment. GoBack nil leaves the rollback to its policy.

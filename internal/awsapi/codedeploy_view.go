@@ -49,6 +49,13 @@ func (v view) deployment(d *Deployment) codedeploy.DeploymentInfo {
 	if d.HasBlue() {
 		info.PreviousRevision = revision(d.Blue.Revision)
 	}
+	if d.Plan.Source.Type != "" {
+		info.Revision, info.PreviousRevision = source(d.Plan.Source), nil
+		if d.Plan.Previous.Type != "" {
+			info.PreviousRevision = source(d.Plan.Previous)
+		}
+		return info
+	}
 	if d.Kind == deploy.KindRollback {
 		// The record has the same two task sets as what it rolls back; what it deploys is blue's.
 		info.Revision, info.PreviousRevision = revision(d.Blue.Revision), revision(d.Green.Revision)
@@ -82,6 +89,13 @@ func (v view) group(g *Group) codedeploy.DeploymentGroupInfo {
 		TriggerConfigurations:        []codedeploy.TriggerConfig{},
 		OutdatedInstancesStrategy:    codedeploy.OutdatedInstancesStrategyUpdate,
 		TerminationHookEnabled:       new(false),
+	}
+	if g.Stored != nil {
+		v.stored(&info, g.Stored)
+		if g.LastSuccessful != nil {
+			info.TargetRevision = source(g.LastSuccessful.Plan.Source)
+		}
+		return info
 	}
 	if g.Revision.Digest != "" {
 		info.TargetRevision = revision(g.Revision)

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"greengate/internal/cloud"
+	"greengate/internal/cloud/cloudtest"
 	"greengate/internal/deploy"
 )
 
@@ -130,6 +132,8 @@ func (h *house) Continue(_ context.Context, r ContinueRequest) error {
 	h.continues = append(h.continues, r)
 	return nil
 }
+
+func (h *house) Create(context.Context, CreateRequest) (string, error) { return "d-NEW000001", nil }
 
 func (h *house) Report(_ context.Context, r HookReport) error {
 	h.mu.Lock()
@@ -316,7 +320,7 @@ func serveWith(t *testing.T, change func(*Config), prepare func(*Server)) *endpo
 	cfg := Config{
 		Region: "us-east-1", AccountID: "000000000000", Keys: ring, Now: time.Now,
 		Log:         slog.New(slog.NewJSONHandler(e.log, nil)),
-		Deployments: e.house, Catalog: e.house, Control: e.house,
+		Deployments: e.house, Catalog: e.house, Control: e.house, Resources: noResources(t),
 	}
 	if change != nil {
 		change(&cfg)
@@ -389,4 +393,14 @@ func send(t *testing.T, r *http.Request) answer {
 		t.Fatal(err)
 	}
 	return answer{resp.StatusCode, resp.Header.Get("x-amzn-RequestId"), resp.Header, body}
+}
+
+// noResources is an account in which nothing was made.
+func noResources(t *testing.T) *cloud.Cloud {
+	t.Helper()
+	c, err := cloud.Open(t.Context(), &cloudtest.Memory{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }

@@ -45,6 +45,8 @@ type Config struct {
 	Deployments Deployments
 	Catalog     Catalog
 	Control     Control
+	// Resources keeps applications, groups, configurations and revisions.
+	Resources Resources
 
 	// Access decides about every operation of Services; nil asks the scope of the credentials alone.
 	Access Access
@@ -59,6 +61,7 @@ func (c *Config) check() error {
 	for name, missing := range map[string]bool{
 		"Region": c.Region == "", "AccountID": c.AccountID == "", "Keys": c.Keys == nil, "Now": c.Now == nil,
 		"Log": c.Log == nil, "Deployments": c.Deployments == nil, "Catalog": c.Catalog == nil, "Control": c.Control == nil,
+		"Resources": c.Resources == nil,
 	} {
 		if missing {
 			return fmt.Errorf("create API server: Config.%s is not set", name)

@@ -244,7 +244,7 @@ func TestNew_refusesHoles(t *testing.T) {
 	h := newHouse()
 	good := Config{
 		Region: "us-east-1", AccountID: "000000000000", Keys: exampleKeys{}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
-		Deployments: h, Catalog: h, Control: h,
+		Deployments: h, Catalog: h, Control: h, Resources: noResources(t),
 	}
 	if _, err := New(good); err != nil {
 		t.Fatal(err)
@@ -253,7 +253,7 @@ func TestNew_refusesHoles(t *testing.T) {
 		"Region": func(c *Config) { c.Region = "" }, "AccountID": func(c *Config) { c.AccountID = "" },
 		"Keys": func(c *Config) { c.Keys = nil }, "Now": func(c *Config) { c.Now = nil }, "Log": func(c *Config) { c.Log = nil },
 		"Deployments": func(c *Config) { c.Deployments = nil }, "Catalog": func(c *Config) { c.Catalog = nil },
-		"Control": func(c *Config) { c.Control = nil },
+		"Control": func(c *Config) { c.Control = nil }, "Resources": func(c *Config) { c.Resources = nil },
 	} {
 		c := good
 		dig(&c)

@@ -127,3 +127,16 @@ func (r Revision) ResourceKey() string {
 	}
 	return r.Application + "/" + r.SHA256
 }
+
+// ServiceKey is the key of the ECS service that the group deploys.
+func (g DeploymentGroup) ServiceKey() string { return ServiceKey(g.Cluster, g.Service) }
+
+// Tags of a deployment group by which Greengate differs from AWS, or does as AWS does.
+const (
+	// TagPromote is "verified", "manual" or "auto": what ends the ready wait.
+	TagPromote = "greengate:promote"
+	// TagTestTraffic "strict" lets the test listener move in AllowTestTraffic, not at the end of Install.
+	TagTestTraffic = "greengate:test-traffic"
+	// TagHookReturn "strict" waits for the callback also of a function that ended without one.
+	TagHookReturn = "greengate:hook-return"
+)

@@ -46,6 +46,7 @@ func (p Plan) clone() Plan {
 	}
 	p.Smoke = each(p.Smoke, Hook.clone)
 	p.Alarms = slices.Clone(p.Alarms)
+	p.Refused = ptr(p.Refused)
 	return p
 }
 

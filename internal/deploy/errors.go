@@ -57,6 +57,8 @@ const (
 	ReasonInstallFailed         Reason = "ECS_UPDATE_ERROR"
 	ReasonUnhealthy             Reason = "GREEN_UNHEALTHY"
 	ReasonInvalidRevision       Reason = "INVALID_REVISION"
+	ReasonRevisionMissing       Reason = "REVISION_MISSING"
+	ReasonInvalidECSService     Reason = "INVALID_ECS_SERVICE"
 	ReasonAlarm                 Reason = "ALARM_ACTIVE"
 	ReasonStopRequested         Reason = "MANUAL_STOP"
 	ReasonReadyWaitExpired      Reason = "READY_WAIT_EXPIRED"

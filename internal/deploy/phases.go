@@ -11,6 +11,10 @@ func (m *machine) onCreated() {
 	switch {
 	case m.ev.Kind == EventStart:
 		m.d.Status, m.d.StartedAt = StatusInProgress, m.ev.At
+		if r := m.d.Plan.Refused; r != nil {
+			m.failed(r.Reason, r.Message)
+			return
+		}
 		if m.d.Kind == KindRollback {
 			m.skipToTraffic()
 		}

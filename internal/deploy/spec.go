@@ -185,4 +185,28 @@ type Plan struct {
 	// UnhealthyGrace is how long green may be unhealthy after Install before that fails it.
 	UnhealthyGrace time.Duration `json:"unhealthyGrace,omitempty"`
 	Limits         Limits        `json:"limits"`
+	// Source is where the wire names the revision; Previous that of the one before. Zero for greengate.yaml.
+	Source   Source `json:"source,omitzero"`
+	Previous Source `json:"previous,omitzero"`
+	// Refused says why the deployment cannot begin: it fails as soon as it is started, and nothing is done. AWS looks at
+	// an AppSpec only then.
+	Refused *Refusal `json:"refused,omitempty"`
+}
+
+// Source is where a revision comes from (RevisionLocation of the CodeDeploy model).
+type Source struct {
+	Type   string `json:"type,omitempty"` // AppSpecContent, String or S3
+	SHA256 string `json:"sha256,omitempty"`
+	// The place in S3.
+	Bucket     string `json:"bucket,omitempty"`
+	Key        string `json:"key,omitempty"`
+	BundleType string `json:"bundleType,omitempty"`
+	Version    string `json:"version,omitempty"`
+	ETag       string `json:"etag,omitempty"`
+}
+
+// Refusal is why a deployment cannot begin.
+type Refusal struct {
+	Reason  Reason `json:"reason"`
+	Message string `json:"message"`
 }

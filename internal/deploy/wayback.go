@@ -250,6 +250,7 @@ func (m *machine) rollbackRecord() Deployment {
 	plan := m.d.Plan
 	plan.Traffic = Traffic{Kind: TrafficAllAtOnce}
 	plan.ConfigName = "CodeDeployDefault.ECSAllAtOnce"
+	plan.Source, plan.Previous = plan.Previous, plan.Source
 	rec := Create(New{
 		ID: m.d.Rollback.ReservedID, Creator: CreatorRollback, StartedBy: m.d.ID, At: m.ev.At,
 		Plan: plan, Blue: m.d.Blue, Green: m.d.Green, TestSide: m.d.TestSide,

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"greengate/internal/awsapi"
+	"greengate/internal/cloud"
+	"greengate/internal/cloud/cloudtest"
 	"greengate/internal/deploy"
 )
 
@@ -49,9 +51,13 @@ func Start(t *testing.T, services map[string]awsapi.Handlers, access awsapi.Acce
 	if err != nil {
 		t.Fatal(err)
 	}
+	resources, err := cloud.Open(t.Context(), &cloudtest.Memory{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	handler, err := awsapi.New(awsapi.Config{
 		Region: Region, AccountID: AccountID, Keys: keys, Now: time.Now, Log: slog.New(slog.DiscardHandler),
-		Deployments: nobody{}, Catalog: nobody{}, Control: nobody{}, Access: access, Services: services,
+		Deployments: nobody{}, Catalog: nobody{}, Control: nobody{}, Resources: resources, Access: access, Services: services,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -90,3 +96,5 @@ func (nobody) Groups(context.Context, string) ([]string, error)       { return n
 func (nobody) Stop(context.Context, awsapi.StopRequest) error         { return errNone }
 func (nobody) Continue(context.Context, awsapi.ContinueRequest) error { return errNone }
 func (nobody) Report(context.Context, awsapi.HookReport) error        { return errNone }
+
+func (nobody) Create(context.Context, awsapi.CreateRequest) (string, error) { return "", errNone }
