@@ -97,7 +97,7 @@ out["not_found"] = error(c.get_deployment, deploymentId="d-NOBODY001")
 out["bad_id"] = error(c.get_deployment, deploymentId="x")
 out["bad_status"] = error(c.list_deployments, includeOnlyStatuses=["Nope"])
 out["wrong_secret"] = error(client(aws_access_key_id="AKIAROOT", aws_secret_access_key="guess").list_applications)
-out["not_served"] = error(c.create_application, applicationName="x")
+out["not_served"] = error(c.list_git_hub_account_token_names)
 try:
     c.get_waiter("deployment_successful").wait(deploymentId=FIRST)
     c.get_waiter("deployment_successful").wait(deploymentId=STOPPED)
