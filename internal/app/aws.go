@@ -8,6 +8,8 @@ import (
 	"greengate/internal/awsapi"
 	"greengate/internal/awsapi/ecs"
 	"greengate/internal/awsapi/elb"
+	"greengate/internal/awsapi/lambda"
+	wirelogs "greengate/internal/awsapi/logs"
 	"greengate/internal/proxy"
 	"greengate/internal/traffic/l7"
 )
@@ -21,6 +23,14 @@ func (c *Controller) services() map[string]awsapi.Handlers {
 		}).Handlers(),
 		"ecs": ecs.New(ecs.Config{
 			Region: o.Region, AccountID: o.AccountID, Resources: c.cloud, Runtime: c.runtime, Now: time.Now,
+		}).Handlers(),
+		"lambda": lambda.New(lambda.Config{
+			Region: o.Region, AccountID: o.AccountID, Resources: c.cloud, Now: time.Now,
+			Code:    functionCode{o.Paths.Functions()},
+			Invoker: invoker{functions: c.functions, endpoint: o.EndpointURL, region: o.Region, account: o.AccountID},
+		}).Handlers(),
+		"logs": wirelogs.New(wirelogs.Config{
+			Region: o.Region, AccountID: o.AccountID, State: c.cloud.State, Source: functionLogs{c.functions},
 		}).Handlers(),
 	}
 }

@@ -45,14 +45,15 @@ type ControllerOptions struct {
 
 // Controller is the controller role: API, engine and store in one process.
 type Controller struct {
-	opts    ControllerOptions
-	db      *store.DB
-	cloud   *cloud.Cloud
-	engine  *engine.Engine
-	router  *l7.Router
-	runtime *process.Runtime
-	janitor *janitor
-	api     *http.Server
+	opts      ControllerOptions
+	db        *store.DB
+	cloud     *cloud.Cloud
+	engine    *engine.Engine
+	router    *l7.Router
+	runtime   *process.Runtime
+	janitor   *janitor
+	functions *sandbox.Client
+	api       *http.Server
 }
 
 // openPatience is how long a new controller waits for a dying one to let go of the store.
@@ -136,6 +137,7 @@ func (c *Controller) wire(ctx context.Context) error {
 	s := &services{
 		db: c.db, cloud: c.cloud, engine: c.engine, runtime: c.runtime, router: c.router, runner: units, down: o.Down,
 	}
+	c.functions = functions
 	return c.serve(keys, w, s, l)
 }
 

@@ -29,3 +29,6 @@ func (p Paths) RunnerSocket() string { return p.in("run", "runner.sock") }
 
 // Results is where hooks leave their JUnit XML.
 func (p Paths) Results() string { return p.in("results") }
+
+// Functions is where the code of functions is unpacked, a folder a bundle.
+func (p Paths) Functions() string { return p.in("functions") }

@@ -1,6 +1,7 @@
 """What every story begins with: a load balancer with two listeners, two target groups, a service that runs version v1, and
 its application and deployment group. It follows the tutorial "Creating a service using a blue/green deployment"."""
 import json
+import re
 import os
 import sys
 import time

@@ -1,0 +1,90 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"path/filepath"
+	"time"
+
+	"greengate/internal/awsapi/lambda"
+	wirelogs "greengate/internal/awsapi/logs"
+	"greengate/internal/bundle"
+	"greengate/internal/runner/sandbox"
+)
+
+// functionCode keeps the code of functions in the data folder; it implements lambda.Code. A folder bears the digest of
+// its bundle, so what an invocation runs in never changes.
+type functionCode struct{ dir string }
+
+// Store implements lambda.Code.
+func (c functionCode) Store(_ context.Context, function, digest string, zip []byte) (string, error) {
+	dir := filepath.Join(c.dir, function, digest)
+	err := bundle.Unpack(zip, dir)
+	if errors.Is(err, bundle.ErrInvalid) {
+		return "", &lambda.Invalid{Reason: err.Error()}
+	}
+	return dir, err
+}
+
+// invoker invokes functions on request; it implements lambda.Invoker. They get no credentials: those are of roles, which
+// are not kept yet.
+type invoker struct {
+	functions       *sandbox.Client
+	endpoint        string
+	region, account string
+}
+
+// Invoke implements lambda.Invoker.
+func (i invoker) Invoke(ctx context.Context, inv lambda.Invocation) (string, error) {
+	v, id := inv.Version, stableUUID("invocation", randomText(24, "0123456789abcdef"))
+	return id, i.functions.Invoke(ctx, sandbox.Invocation{
+		ID: id, Payload: inv.Payload, EndpointURL: i.endpoint, Deadline: time.Now().Add(v.Timeout + time.Minute),
+		Function: sandbox.Function{
+			Name: inv.Function.Name, Runtime: v.Runtime, Handler: v.Handler, CodeDir: v.CodeDir, Timeout: v.Timeout, MemoryMB: v.MemoryMB,
+			Env: v.Env, Version: v.CodeSHA256 + v.RevisionID, AccountID: i.account, Region: i.region,
+		},
+	})
+}
+
+// Await implements lambda.Invoker.
+func (i invoker) Await(ctx context.Context, id string) (lambda.Result, error) {
+	r, err := i.functions.Await(ctx, id)
+	if err != nil {
+		return lambda.Result{}, err
+	}
+	out := lambda.Result{Payload: r.Payload, Log: r.LogTail}
+	if r.State != sandbox.StateSucceeded {
+		out.ErrorType = r.ErrorType
+		if out.ErrorType == "" {
+			out.ErrorType = "Unhandled"
+		}
+		out.Payload, err = json.Marshal(map[string]any{"errorMessage": r.ErrorMessage, "errorType": out.ErrorType, "stackTrace": r.StackTrace})
+	}
+	return out, err
+}
+
+// functionLogs reads what functions wrote; it implements wirelogs.Source.
+type functionLogs struct{ functions *sandbox.Client }
+
+// Streams implements wirelogs.Source. A function that never ran has none.
+func (l functionLogs) Streams(ctx context.Context, function string) ([]string, error) {
+	names, err := l.functions.Streams(ctx, function)
+	if errors.Is(err, sandbox.ErrNotFound) {
+		return nil, nil
+	}
+	return names, err
+}
+
+// Read implements wirelogs.Source.
+func (l functionLogs) Read(ctx context.Context, function, stream string, since int64) ([]wirelogs.Event, int64, error) {
+	page, err := l.functions.ReadLog(ctx, function, stream, since)
+	if err != nil {
+		return nil, since, err
+	}
+	events := make([]wirelogs.Event, len(page.Events))
+	for i, e := range page.Events {
+		events[i] = wirelogs.Event{Timestamp: e.Timestamp, Message: e.Message}
+	}
+	return events, page.Next, nil
+}

@@ -1,0 +1,142 @@
+// Package bundle unpacks the zip file of a function's code. It knows nobody: it takes bytes and makes a folder.
+//
+// What comes in is not trusted: names that lead out of the folder, links and special files are refused, and so is what
+// grows beyond the limits while it is unpacked. A folder is there whole or not at all.
+package bundle
+
+import (
+	"archive/zip"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// Limits of a bundle ("Lambda quotas": 250 MB unzipped).
+const (
+	MaxUnpacked = 250 << 20
+	MaxFiles    = 20000
+)
+
+// ErrInvalid marks bundles that are refused; the message says why.
+var ErrInvalid = errors.New("invalid zip file")
+
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...))
+}
+
+// Unpack makes dir out of a zip file. A dir that is there already is taken for the same bundle: give it a name that comes
+// from the content.
+func Unpack(data []byte, dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	r, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		return invalid("%v", err)
+	}
+	if len(r.File) == 0 || len(r.File) > MaxFiles {
+		return invalid("it has %d files; 1 to %d are allowed", len(r.File), MaxFiles)
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return fmt.Errorf("make folder of functions: %w", err)
+	}
+	temp, err := os.MkdirTemp(filepath.Dir(dir), ".new-")
+	if err != nil {
+		return fmt.Errorf("make folder of function: %w", err)
+	}
+	if err := unpackInto(r, temp); err != nil {
+		return errors.Join(err, os.RemoveAll(temp))
+	}
+	if err := os.Rename(temp, dir); err != nil {
+		if _, exists := os.Stat(dir); exists == nil { // somebody else was faster with the same bundle
+			return os.RemoveAll(temp)
+		}
+		return errors.Join(fmt.Errorf("name folder of function: %w", err), os.RemoveAll(temp))
+	}
+	return syncDir(filepath.Dir(dir))
+}
+
+func unpackInto(r *zip.Reader, dir string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return fmt.Errorf("open folder of function: %w", err)
+	}
+	defer root.Close() //nolint:errcheck // nothing was written through it that is not closed itself
+	left := int64(MaxUnpacked)
+	for _, f := range r.File {
+		name := path.Clean(strings.ReplaceAll(f.Name, `\`, "/"))
+		if !filepath.IsLocal(name) {
+			return invalid("the name %q leads out of the bundle", f.Name)
+		}
+		mode := f.Mode()
+		switch {
+		case mode.IsDir():
+			if err := mkdirAll(root, name); err != nil {
+				return err
+			}
+		case !mode.IsRegular():
+			return invalid("%q is neither a file nor a folder", f.Name)
+		default:
+			n, err := unpackFile(root, f, name, left)
+			if err != nil {
+				return err
+			}
+			left -= n
+		}
+	}
+	return syncDir(dir)
+}
+
+func mkdirAll(root *os.Root, name string) error {
+	if err := root.MkdirAll(name, 0o755); err != nil {
+		return invalid("folder %q: %v", name, err)
+	}
+	return nil
+}
+
+func unpackFile(root *os.Root, f *zip.File, name string, left int64) (int64, error) {
+	if err := mkdirAll(root, path.Dir(name)); err != nil {
+		return 0, err
+	}
+	in, err := f.Open()
+	if err != nil {
+		return 0, invalid("%q: %v", f.Name, err)
+	}
+	defer in.Close() //nolint:errcheck // it was only read; the checksum is told by the last Read
+	perm := fs.FileMode(0o644)
+	if f.Mode()&0o111 != 0 {
+		perm = 0o755
+	}
+	out, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, perm)
+	if err != nil {
+		return 0, invalid("%q: %v", f.Name, err)
+	}
+	n, err := io.Copy(out, io.LimitReader(in, left+1))
+	if err != nil {
+		return 0, errors.Join(invalid("%q: %v", f.Name, err), out.Close())
+	}
+	if n > left {
+		return 0, errors.Join(invalid("unpacked it is larger than %d bytes", MaxUnpacked), out.Close())
+	}
+	if err := errors.Join(out.Sync(), out.Close()); err != nil {
+		return 0, fmt.Errorf("write %s: %w", name, err)
+	}
+	return n, nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir) //nolint:gosec // a folder of our own
+	if err != nil {
+		return fmt.Errorf("open folder: %w", err)
+	}
+	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		return fmt.Errorf("sync folder: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,148 @@
+//go:build linux
+
+package wire
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// binary is the greengate that was built for this run.
+var binary string
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	flag.Parse()
+	// Stories wait more than they compute: more of them than there are processors may run.
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		if err := f.Value.Set("6"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
+	dir, err := os.MkdirTemp("", "ggwire")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	binary = filepath.Join(dir, "greengate")
+	build := exec.Command("go", "build", "-o", binary, "greengate/cmd/greengate")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// installation is a running greengate.
+type installation struct {
+	url, data string
+}
+
+// start runs an installation of its own until the test ends. Load balancers of all installations share addresses, so
+// there is one at a time.
+func start(t *testing.T, flags ...string) *installation {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), "python3", "-c", "import boto3").CombinedOutput(); err != nil {
+		t.Skipf("needs python3 with boto3: %v: %s", err, out)
+	}
+	if err := canListen(); err != nil {
+		t.Skipf("needs to listen on port 80 of loopback addresses, as load balancers do: %v", err)
+	}
+	data, err := os.MkdirTemp("", "gg") //nolint:usetesting // short: unix sockets are in it
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(binary, append([]string{"serve", "--ephemeral", "--data", data, "--listen", "127.0.0.1:0"}, flags...)...)
+	log := &bytes.Buffer{}
+	cmd.Stderr = log
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("serve ended with %v:\n%s", err, log)
+		}
+		if t.Failed() {
+			text, _ := os.ReadFile(filepath.Join(data, "logs", "controller.log"))
+			t.Logf("end of controller.log:\n%s", text[max(0, len(text)-8000):])
+		}
+		_ = os.RemoveAll(data)
+	})
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatalf("no ready line: %v\n%s", err, log)
+	}
+	_, rest, _ := strings.Cut(line, "serving ")
+	url, _, _ := strings.Cut(rest, " ")
+	return &installation{url: url, data: data}
+}
+
+func canListen() error {
+	l, err := net.Listen("tcp", "127.77.255.254:80")
+	if err != nil {
+		return err
+	}
+	return l.Close()
+}
+
+// python runs a script against the installation.
+func (i *installation) python(t *testing.T, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "python3", args...)
+	cmd.Dir = "testdata"
+	cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+i.url, "AWS_SHARED_CREDENTIALS_FILE="+filepath.Join(i.data, "credentials"),
+		"AWS_CONFIG_FILE=/dev/null", "AWS_DEFAULT_REGION=us-east-1", "AWS_REGION=us-east-1", "AWS_MAX_ATTEMPTS=1", "AWS_PAGER=",
+		"AWS_EC2_METADATA_DISABLED=true", "PYTHONDONTWRITEBYTECODE=1", "FOLDER="+t.TempDir())
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// TestStories: what a pipeline does with CodeDeploy on ECS, by unmodified clients. A minute of the wire lasts a second.
+func TestStories(t *testing.T) {
+	i := start(t, "--minute", "1s")
+	for _, name := range []string{
+		"tutorial", "validation_test", "after_the_switch", "broken_hook", "silent_hook", "ecs_deploy", "waits", "shifts", "bad_revisions", "rules",
+		"conflict", "invoke",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			i.python(t, "stories.py", name)
+		})
+	}
+}
+
+// TestStories_compat: the same by AWS's ways.
+func TestStories_compat(t *testing.T) {
+	i := start(t, "--minute", "1s", "--compat", "aws")
+	for _, name := range []string{"strict_order", "crashed_hook_is_waited_for"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			i.python(t, "stories.py", name)
+		})
+	}
+}
