@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -280,9 +281,7 @@ func (w *wire) claim(ctx context.Context, n *deploy.New, g cloud.DeploymentGroup
 
 func cloned(m map[string]cloud.SetInfo) map[string]cloud.SetInfo {
 	n := map[string]cloud.SetInfo{}
-	for k, v := range m {
-		n[k] = v
-	}
+	maps.Copy(n, m)
 	return n
 }
 

@@ -22,7 +22,7 @@ func (c functionCode) Store(_ context.Context, function, digest string, zip []by
 	dir := filepath.Join(c.dir, function, digest)
 	err := bundle.Unpack(zip, dir)
 	if errors.Is(err, bundle.ErrInvalid) {
-		return "", &lambda.Invalid{Reason: err.Error()}
+		return "", &lambda.BundleError{Reason: err.Error()}
 	}
 	return dir, err
 }

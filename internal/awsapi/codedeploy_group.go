@@ -110,11 +110,8 @@ func groupStyle(s *codedeploy.DeploymentStyle) error {
 }
 
 func groupBlueGreen(g *cloud.DeploymentGroup, in *codedeploy.BlueGreenDeploymentConfiguration) error {
-	invalid := func(why string) error {
-		return fault("InvalidBlueGreenDeploymentConfigurationException", "The configuration for the blue/green deployment group was provided in an invalid format: "+why)
-	}
 	if in == nil {
-		return invalid("blueGreenDeploymentConfiguration is required for an ECS deployment group.")
+		return invalidBlueGreen("blueGreenDeploymentConfiguration is required for an ECS deployment group.")
 	}
 	g.ReadyAction, g.ReadyWait, g.TerminationWait = string(codedeploy.DeploymentReadyActionContinueDeployment), 0, 0
 	if r := in.DeploymentReadyOption; r != nil {
@@ -126,27 +123,36 @@ func groupBlueGreen(g *cloud.DeploymentGroup, in *codedeploy.BlueGreenDeployment
 		}
 		switch {
 		case r.ActionOnTimeout != "" && !r.ActionOnTimeout.Known():
-			return invalid("actionOnTimeout is CONTINUE_DEPLOYMENT or STOP_DEPLOYMENT.")
+			return invalidBlueGreen("actionOnTimeout is CONTINUE_DEPLOYMENT or STOP_DEPLOYMENT.")
 		case g.ReadyWait < 0 || g.ReadyWait > maxReadyWait:
-			return invalid("waitTimeInMinutes of deploymentReadyOption is 0 to 7200.")
+			return invalidBlueGreen("waitTimeInMinutes of deploymentReadyOption is 0 to 7200.")
 		case g.ReadyAction == string(codedeploy.DeploymentReadyActionContinueDeployment) && g.ReadyWait > 0:
-			return invalid("waitTimeInMinutes must be 0 with CONTINUE_DEPLOYMENT.")
+			return invalidBlueGreen("waitTimeInMinutes must be 0 with CONTINUE_DEPLOYMENT.")
 		case g.ReadyAction == string(codedeploy.DeploymentReadyActionStopDeployment) && g.ReadyWait == 0:
-			return invalid("waitTimeInMinutes must be at least 1 with STOP_DEPLOYMENT.") // unconfirmed: 0 would stop at once
+			return invalidBlueGreen("waitTimeInMinutes must be at least 1 with STOP_DEPLOYMENT.") // unconfirmed: 0 would stop at once
 		}
 	}
-	if t := in.TerminateBlueInstancesOnDeploymentSuccess; t != nil {
-		if t.TerminationWaitTimeInMinutes != nil {
-			g.TerminationWait = int(*t.TerminationWaitTimeInMinutes)
-		}
-		if t.Action != "" && t.Action != codedeploy.InstanceActionTerminate {
-			return invalid("the action for the original task set of an ECS deployment group is TERMINATE.")
-		}
-		if g.TerminationWait < 0 || g.TerminationWait > maxWait {
-			return invalid("terminationWaitTimeInMinutes is 0 to 2880.")
-		}
+	return groupTermination(g, in.TerminateBlueInstancesOnDeploymentSuccess)
+}
+
+func groupTermination(g *cloud.DeploymentGroup, in *codedeploy.BlueInstanceTerminationOption) error {
+	if in == nil {
+		return nil
+	}
+	if in.TerminationWaitTimeInMinutes != nil {
+		g.TerminationWait = int(*in.TerminationWaitTimeInMinutes)
+	}
+	if in.Action != "" && in.Action != codedeploy.InstanceActionTerminate {
+		return invalidBlueGreen("the action for the original task set of an ECS deployment group is TERMINATE.")
+	}
+	if g.TerminationWait < 0 || g.TerminationWait > maxWait {
+		return invalidBlueGreen("terminationWaitTimeInMinutes is 0 to 2880.")
 	}
 	return nil
+}
+
+func invalidBlueGreen(why string) error {
+	return fault("InvalidBlueGreenDeploymentConfigurationException", "The configuration for the blue/green deployment group was provided in an invalid format: "+why)
 }
 
 func groupLoadBalancer(g *cloud.DeploymentGroup, app cloud.Application, in *codedeploy.LoadBalancerInfo) error {

@@ -18,8 +18,8 @@ type entry struct {
 	mode       fs.FileMode
 }
 
-func zipped(t testing.TB, entries ...entry) []byte {
-	t.Helper()
+func zipped(tb testing.TB, entries ...entry) []byte {
+	tb.Helper()
 	var buf bytes.Buffer
 	w := zip.NewWriter(&buf)
 	for _, e := range entries {
@@ -27,14 +27,14 @@ func zipped(t testing.TB, entries ...entry) []byte {
 		h.SetMode(e.mode)
 		f, err := w.CreateHeader(h)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if _, err := f.Write([]byte(e.body)); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	if err := w.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return buf.Bytes()
 }

@@ -21,31 +21,26 @@ import (
 // binary is the greengate that was built for this run.
 var binary string
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
+func TestMain(m *testing.M) {
 	flag.Parse()
 	// Stories wait more than they compute: more of them than there are processors may run.
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
 		if err := f.Value.Set("6"); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
+			panic(err)
 		}
 	}
 	dir, err := os.MkdirTemp("", "ggwire")
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+		panic(err)
 	}
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "greengate")
 	build := exec.Command("go", "build", "-o", binary, "greengate/cmd/greengate")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
-		return 1
+		panic(fmt.Sprintf("build: %v\n%s", err, out))
 	}
-	return m.Run()
+	m.Run()
 }
 
 // installation is a running greengate.
@@ -106,20 +101,50 @@ func canListen() error {
 }
 
 // python runs a script against the installation.
-func (i *installation) python(t *testing.T, args ...string) string {
+func (i *installation) python(t *testing.T, args ...string) {
+	t.Helper()
+	dir, err := filepath.Abs("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	i.run(t, dir, "python3", args...)
+}
+
+// run runs a client's program in a folder and returns what it printed.
+func (i *installation) run(t *testing.T, dir, program string, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "python3", args...)
-	cmd.Dir = "testdata"
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+i.url, "AWS_SHARED_CREDENTIALS_FILE="+filepath.Join(i.data, "credentials"),
 		"AWS_CONFIG_FILE=/dev/null", "AWS_DEFAULT_REGION=us-east-1", "AWS_REGION=us-east-1", "AWS_MAX_ATTEMPTS=1", "AWS_PAGER=",
 		"AWS_EC2_METADATA_DISABLED=true", "PYTHONDONTWRITEBYTECODE=1", "FOLDER="+t.TempDir())
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
+		t.Fatalf("%s %s: %v\n%s", program, strings.Join(args, " "), err, out)
 	}
 	return string(out)
+}
+
+// TestWalk runs the walk-through of docs/aws.md as it stands there.
+func TestWalk(t *testing.T) {
+	for _, program := range []string{"aws", "curl"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("needs %s: %v", program, err)
+		}
+	}
+	i := start(t, "--minute", "1s")
+	script, err := os.ReadFile("testdata/walk.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := i.run(t, t.TempDir(), "bash", "-e", "-c", string(script))
+	_, end, ok := strings.Cut(out, "v2\n")
+	if !ok || !strings.Contains(end, `"Failed"`) || !strings.Contains(end, "v2\n") || strings.Contains(end, "\nv3\n") ||
+		!strings.Contains(end, "the test listener says v3") {
+		t.Errorf("the walk-through printed\n%s", out)
+	}
 }
 
 // TestStories: what a pipeline does with CodeDeploy on ECS, by unmodified clients. A minute of the wire lasts a second.
@@ -134,6 +159,12 @@ func TestStories(t *testing.T) {
 			i.python(t, "stories.py", name)
 		})
 	}
+}
+
+// TestConformance: the cases of the contract that need no deployment to end.
+func TestConformance(t *testing.T) {
+	i := start(t, "--minute", "1s", "--compat", "aws")
+	i.python(t, "conformance.py")
 }
 
 // TestStories_compat: the same by AWS's ways.

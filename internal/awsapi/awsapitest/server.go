@@ -21,7 +21,7 @@ const (
 	AccountID = "000000000000"
 	// KeyID and Secret are of the root of the account.
 	KeyID  = "AKIAGREENGATETEST000"
-	Secret = "greengate-test-secret" //nolint:gosec // it opens nothing but this server
+	Secret = "greengate-test-secret"
 )
 
 // Server is a running API server.

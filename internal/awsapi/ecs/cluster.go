@@ -45,7 +45,7 @@ func (s *Service) clusterShape(st cloud.State, c cloud.Cluster) *shape.Cluster {
 		}
 	}
 	return &shape.Cluster{
-		ClusterARN: s.clusterARN(c.Name), ClusterName: c.Name, Status: statusActive, ActiveServicesCount: new(int32(services)), //nolint:gosec // small
+		ClusterARN: s.clusterARN(c.Name), ClusterName: c.Name, Status: statusActive, ActiveServicesCount: new(int32(services)),
 		RunningTasksCount: new(int32(0)), PendingTasksCount: new(int32(0)), RegisteredContainerInstancesCount: new(int32(0)), Tags: tagList(c.Tags),
 	}
 }

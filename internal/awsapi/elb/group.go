@@ -34,11 +34,10 @@ func (s *Service) createTargetGroup(ctx context.Context, _ awsapi.Principal, in 
 		TargetType: "instance", Created: s.cfg.Now(), Tags: tagMap(in.Tags),
 		Health: cloud.TargetHealth{Protocol: "HTTP", Port: "traffic-port", Path: "/", Matcher: "200", Interval: 30 * time.Second, Timeout: 5 * time.Second, HealthyThreshold: 5, UnhealthyThreshold: 2},
 	}
-	switch in.Protocol {
-	case shape.ProtocolEnumHttp, shape.ProtocolEnumTCP:
-	case "":
+	if in.Protocol == "" {
 		return nil, awsapi.Fault("ValidationError", "A protocol must be specified")
-	default:
+	}
+	if in.Protocol != shape.ProtocolEnumHttp && in.Protocol != shape.ProtocolEnumTCP {
 		return nil, awsapi.Fault("InvalidConfigurationRequestException", "Target groups of protocol %s are not served; use HTTP or TCP", in.Protocol)
 	}
 	if in.Port == nil {

@@ -30,15 +30,15 @@ type Resources interface {
 
 // Code keeps the code of functions.
 type Code interface {
-	// Store unpacks a zip file for a function and returns its folder. What is wrong with the file is a *Invalid.
+	// Store unpacks a zip file for a function and returns its folder. What is wrong with the file is a *BundleError.
 	Store(ctx context.Context, function, digest string, zip []byte) (dir string, err error)
 }
 
-// Invalid is why a zip file is refused.
-type Invalid struct{ Reason string }
+// BundleError is why a zip file is refused.
+type BundleError struct{ Reason string }
 
 // Error implements the error interface.
-func (e *Invalid) Error() string { return e.Reason }
+func (e *BundleError) Error() string { return e.Reason }
 
 // Invocation is one call of a function.
 type Invocation struct {
@@ -234,7 +234,7 @@ func configure(v *cloud.FunctionVersion, in settings) error {
 func (s *Service) store(ctx context.Context, name string, v *cloud.FunctionVersion, zip []byte) error {
 	sum := sha256.Sum256(zip)
 	dir, err := s.cfg.Code.Store(ctx, name, hex.EncodeToString(sum[:]), zip)
-	if bad, ok := err.(*Invalid); ok { //nolint:errorlint // the port's own type, not wrapped
+	if bad, ok := err.(*BundleError); ok { //nolint:errorlint // the port's own type, not wrapped
 		return awsapi.Fault("InvalidZipFileException", "Could not unzip uploaded file: %s", bad.Reason)
 	}
 	if err != nil {
