@@ -53,10 +53,10 @@ type installation struct {
 func start(t *testing.T, flags ...string) *installation {
 	t.Helper()
 	if out, err := exec.CommandContext(t.Context(), "python3", "-c", "import boto3").CombinedOutput(); err != nil {
-		t.Skipf("needs python3 with boto3: %v: %s", err, out)
+		t.Skipf("python3 with boto3 is not installed: %v: %s", err, out)
 	}
 	if err := canListen(); err != nil {
-		t.Skipf("needs to listen on port 80 of loopback addresses, as load balancers do: %v", err)
+		t.Skipf("needs root, or the right to listen on port 80 of loopback addresses as load balancers do: %v", err)
 	}
 	data, err := os.MkdirTemp("", "gg") //nolint:usetesting // short: unix sockets are in it
 	if err != nil {
@@ -131,7 +131,7 @@ func (i *installation) run(t *testing.T, dir, program string, args ...string) st
 func TestWalk(t *testing.T) {
 	for _, program := range []string{"aws", "curl"} {
 		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("needs %s: %v", program, err)
+			t.Skipf("%s is not on PATH: %v", program, err)
 		}
 	}
 	i := start(t, "--minute", "1s")

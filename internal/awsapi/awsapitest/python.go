@@ -11,7 +11,7 @@ import (
 func (s *Server) Python(t *testing.T, script string, args ...string) string {
 	t.Helper()
 	if out, err := exec.CommandContext(t.Context(), "python3", "-c", "import boto3").CombinedOutput(); err != nil {
-		t.Skipf("needs python3 with boto3: %v: %s", err, out)
+		t.Skipf("python3 with boto3 is not installed: %v: %s", err, out)
 	}
 	cmd := exec.CommandContext(t.Context(), "python3", append([]string{script}, args...)...) //nolint:gosec // a script of the test
 	cmd.Env = append(os.Environ(), s.Env()...)
