@@ -10,6 +10,7 @@ import (
 	"greengate/internal/awsapi/elb"
 	"greengate/internal/awsapi/lambda"
 	wirelogs "greengate/internal/awsapi/logs"
+	"greengate/internal/awsapi/s3"
 	"greengate/internal/proxy"
 	"greengate/internal/traffic/l7"
 )
@@ -28,6 +29,9 @@ func (c *Controller) services() map[string]awsapi.Handlers {
 			Region: o.Region, AccountID: o.AccountID, Resources: c.cloud, Now: time.Now,
 			Code:    functionCode{o.Paths.Functions()},
 			Invoker: invoker{functions: c.functions, endpoint: o.EndpointURL, region: o.Region, account: o.AccountID},
+		}).Handlers(),
+		"s3": s3.New(s3.Config{
+			Region: o.Region, Resources: c.cloud, Objects: c.objects, Now: time.Now,
 		}).Handlers(),
 		"logs": wirelogs.New(wirelogs.Config{
 			Region: o.Region, AccountID: o.AccountID, State: c.cloud.State, Source: functionLogs{c.functions},

@@ -16,6 +16,7 @@ import (
 	"greengate/internal/config"
 	"greengate/internal/engine"
 	"greengate/internal/hook"
+	"greengate/internal/objects"
 	"greengate/internal/proxy"
 	"greengate/internal/runner"
 	"greengate/internal/runner/sandbox"
@@ -53,6 +54,7 @@ type Controller struct {
 	runtime   *process.Runtime
 	janitor   *janitor
 	functions *sandbox.Client
+	objects   objectStore
 	api       *http.Server
 }
 
@@ -129,15 +131,15 @@ func (c *Controller) wire(ctx context.Context) error {
 	})
 	c.engine = engine.New(engine.Config{Store: journalOf(c.db, o.Paths), Runtime: c.runtime, Router: c.router, Hooks: hooks, Alarms: alarms{c.cloud}, Logger: o.Log})
 	c.janitor = &janitor{db: c.db, cloud: c.cloud, router: c.router, runtime: c.runtime, runner: units, log: o.Log}
+	c.functions, c.objects = functions, objectStore{objects.New(o.Paths.Objects(), time.Now)}
 	l := &logs{db: c.db, runner: units, functions: functions}
 	w := &wire{
 		db: c.db, logs: l, cloud: c.cloud, engine: c.engine, runtime: c.runtime, key: key,
-		cluster: "default", account: o.AccountID, region: o.Region, minute: o.Minute, compat: o.Compat,
+		cluster: "default", account: o.AccountID, region: o.Region, minute: o.Minute, compat: o.Compat, objects: c.objects,
 	}
 	s := &services{
 		db: c.db, cloud: c.cloud, engine: c.engine, runtime: c.runtime, router: c.router, runner: units, down: o.Down,
 	}
-	c.functions = functions
 	return c.serve(keys, w, s, l)
 }
 

@@ -180,7 +180,16 @@ func original(st cloud.State, g cloud.DeploymentGroup) (cloud.ECSService, deploy
 // spec reads the AppSpec of a revision.
 func (w *wire) spec(r cloud.Revision) (appspec.Spec, *deploy.Refusal) {
 	if r.Type == "S3" {
-		return appspec.Spec{}, refusal(deploy.ReasonRevisionMissing, "The AppSpec file s3://%s/%s cannot be read: there is no object store here. Use a revision of type AppSpecContent.", r.Bucket, r.Object)
+		text, etag, err := w.objects.text(r.Bucket, r.Object)
+		switch {
+		case err != nil:
+			return appspec.Spec{}, refusal(deploy.ReasonRevisionMissing, "The AppSpec file s3://%s/%s cannot be read: %v.", r.Bucket, r.Object, err)
+		case r.ETag != "" && strings.Trim(r.ETag, `"`) != etag:
+			return appspec.Spec{}, refusal(deploy.ReasonRevisionMissing, "The AppSpec file s3://%s/%s has the ETag %s, not %s.", r.Bucket, r.Object, etag, r.ETag)
+		case r.Version != "":
+			return appspec.Spec{}, refusal(deploy.ReasonRevisionMissing, "The AppSpec file s3://%s/%s has no versions: buckets here keep the newest only.", r.Bucket, r.Object)
+		}
+		r.Content = text
 	}
 	spec, faults := appspec.Parse([]byte(r.Content))
 	if len(faults) > 0 {

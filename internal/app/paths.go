@@ -30,5 +30,8 @@ func (p Paths) RunnerSocket() string { return p.in("run", "runner.sock") }
 // Results is where hooks leave their JUnit XML.
 func (p Paths) Results() string { return p.in("results") }
 
+// Objects is where the objects of buckets are.
+func (p Paths) Objects() string { return p.in("objects") }
+
 // Functions is where the code of functions is unpacked, a folder a bundle.
 func (p Paths) Functions() string { return p.in("functions") }

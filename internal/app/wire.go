@@ -30,6 +30,7 @@ type wire struct {
 	region  string
 	minute  time.Duration // of the wire
 	compat  string
+	objects objectStore
 
 	creating sync.Mutex // one new deployment at a time
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"greengate/internal/awsapi"
+	"greengate/internal/cloud"
+	"greengate/internal/cloud/cloudtest"
 	"greengate/internal/deploy"
 )
 
@@ -29,8 +31,13 @@ func TestClient_realDoor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	resources, err := cloud.Open(t.Context(), &cloudtest.Memory{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	door, err := awsapi.New(awsapi.Config{
-		Region: "us-east-1", AccountID: "000000000000", Keys: ring, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Resources: resources,
+		Region:    "us-east-1", AccountID: "000000000000", Keys: ring, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		Deployments: nothing{}, Catalog: nothing{}, Control: nothing{},
 		Operations: map[string]awsapi.Operation{
 			"ListServices": func(context.Context, awsapi.Principal, json.RawMessage) (any, error) {

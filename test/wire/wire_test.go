@@ -151,7 +151,7 @@ func TestWalk(t *testing.T) {
 func TestStories(t *testing.T) {
 	i := start(t, "--minute", "1s")
 	for _, name := range []string{
-		"tutorial", "validation_test", "after_the_switch", "broken_hook", "silent_hook", "ecs_deploy", "waits", "shifts", "bad_revisions", "rules",
+		"tutorial", "validation_test", "after_the_switch", "broken_hook", "silent_hook", "ecs_deploy", "revision_in_s3", "waits", "shifts", "bad_revisions", "rules",
 		"conflict", "invoke",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -119,6 +119,9 @@ class Site:
         return cd.get_deployment_target(deploymentId=id, targetId=f"c:{self.name}")["deploymentTarget"]["ecsTarget"]
 
     def events(self, id):
+        """Each lifecycle event with its status; none before the deployment has started."""
+        if info(id)["status"] == "Created":
+            return {}
         return {e["lifecycleEventName"]: e["status"] for e in self.target(id)["lifecycleEvents"]}
 
     def weights(self):

@@ -97,7 +97,7 @@ def silent_hook():
     s = Site("silent")
     function("silent", handler="hook.silent")
     id = s.deploy("v2", hooks={"BeforeAllowTraffic": "silent"})
-    until("the hook runs", lambda: s.events(id)["BeforeAllowTraffic"] == "InProgress")
+    until("the hook runs", lambda: s.events(id).get("BeforeAllowTraffic") == "InProgress")
     refused("InvalidLifecycleEventHookExecutionIdException", cd.put_lifecycle_event_hook_execution_status, deploymentId=id,
             lifecycleEventHookExecutionId="garbage", status="Succeeded")
     d = ended(id, 150)  # an hour of the wire is a minute here
@@ -130,6 +130,45 @@ def ecs_deploy():
                          capture_output=True, text=True)
     assert out.returncode == 0 and "Successfully deployed" in out.stdout, out
     assert get(s.production) == "v2"
+
+
+def revision_in_s3():
+    """The tutorial puts its AppSpec file into a bucket."""
+    import boto3
+    s = Site("bucket")
+    s3 = boto3.client("s3")
+    folder = os.environ["FOLDER"]
+    with open(f"{folder}/appspec.yaml", "w") as f:
+        f.write(s.appspec(s.task("v2")))
+    for command in (["mb", "s3://revisions"], ["cp", f"{folder}/appspec.yaml", "s3://revisions/a/appspec.yaml"], ["ls", "s3://revisions/a/"]):
+        out = subprocess.run(["aws", "s3", *command], capture_output=True, text=True)
+        assert out.returncode == 0, out
+    assert "appspec.yaml" in out.stdout, out
+    place = {"bucket": "revisions", "key": "a/appspec.yaml", "bundleType": "YAML"}
+    revision = {"revisionType": "S3", "s3Location": place}
+    id = cd.create_deployment(applicationName=s.name, deploymentGroupName="g", revision=revision)["deploymentId"]
+    d = ended(id)
+    assert d["status"] == "Succeeded" and d["revision"] == revision and get(s.production) == "v2", d
+    for wrong in ({"key": "nothing"}, {"eTag": "0" * 32}):
+        d = ended(cd.create_deployment(applicationName=s.name, deploymentGroupName="g", revision={
+            "revisionType": "S3", "s3Location": {**place, **wrong}})["deploymentId"])
+        assert d["status"] == "Failed" and d["errorInformation"]["code"] == "REVISION_MISSING", d
+    s3.put_object(Bucket="revisions", Key="b/c d+é", Body=b"x" * 100000, Metadata={"who": "me"}, ContentType="text/plain")
+    got = s3.get_object(Bucket="revisions", Key="b/c d+é")
+    assert got["Body"].read() == b"x" * 100000 and got["Metadata"] == {"who": "me"} and got["ContentType"] == "text/plain", got
+    assert s3.head_object(Bucket="revisions", Key="b/c d+é")["ContentLength"] == 100000
+    listed = s3.list_objects_v2(Bucket="revisions", Delimiter="/")
+    assert [p["Prefix"] for p in listed["CommonPrefixes"]] == ["a/", "b/"], listed
+    page = s3.list_objects_v2(Bucket="revisions", MaxKeys=1)
+    assert page["IsTruncated"] and s3.list_objects_v2(Bucket="revisions", ContinuationToken=page["NextContinuationToken"])["Contents"][0]["Key"] == "b/c d+é"
+    refused("BucketNotEmpty", s3.delete_bucket, Bucket="revisions")
+    refused("NoSuchKey", s3.get_object, Bucket="revisions", Key="nothing")
+    refused("NoSuchBucket", s3.get_object, Bucket="nothing", Key="nothing")
+    refused("BucketAlreadyOwnedByYou", s3.create_bucket, Bucket="revisions")
+    refused("InvalidBucketName", s3.create_bucket, Bucket="Revisions_")
+    s3.delete_object(Bucket="revisions", Key="b/c d+é")
+    assert subprocess.run(["aws", "s3", "rm", "s3://revisions/a/appspec.yaml"], capture_output=True).returncode == 0
+    assert subprocess.run(["aws", "s3", "rb", "s3://revisions"], capture_output=True).returncode == 0
 
 
 def waits():
@@ -289,7 +328,7 @@ def crashed_hook_is_waited_for():
     s = Site("crashed")
     function("crashed", handler="hook.broken")
     id = s.deploy("v2", hooks={"AfterInstall": "crashed"})
-    until("the hook runs", lambda: s.events(id)["AfterInstall"] == "InProgress")
+    until("the hook runs", lambda: s.events(id).get("AfterInstall") == "InProgress")
     begun = time.monotonic()
     d = ended(id, 150)
     assert d["status"] == "Failed" and time.monotonic() - begun > 45, (time.monotonic() - begun, d)
