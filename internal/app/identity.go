@@ -114,13 +114,13 @@ type sessions struct {
 }
 
 // lacks says what a role lacks for a service to take it on and do something with it.
-func (s sessions) lacks(service, role, session, action, resource string) *cloud.RoleLack {
+func (s sessions) lacks(service, role, session, action, resource string) *cloud.RoleError {
 	return s.judge.Role(s.cloud.State(), cloud.RoleNeed{
 		Role: role, Service: service, Region: s.region, Session: session, Action: action, Resource: resource, Time: time.Now(),
 	})
 }
 
-// function issues credentials of a function's role, for a session of the function's name. A *cloud.RoleLack is why there
+// function issues credentials of a function's role, for a session of the function's name. A *cloud.RoleError is why there
 // are none.
 func (s sessions) function(role, name string, ttl time.Duration) (*sandbox.Credentials, error) {
 	if lack := s.lacks(cloud.ServiceLambda, role, name, "", ""); lack != nil {
@@ -155,7 +155,7 @@ func (s sessions) hook(f *deploy.Function, ttl time.Duration) (*sandbox.Credenti
 		return nil, deploy.Forbidden(lack)
 	}
 	creds, err := s.function(f.Role, f.Name, ttl)
-	if lack, ok := errors.AsType[*cloud.RoleLack](err); ok {
+	if lack, ok := errors.AsType[*cloud.RoleError](err); ok {
 		return nil, deploy.Forbidden(fmt.Errorf("function %s cannot run: %w", f.Name, lack))
 	}
 	return creds, err

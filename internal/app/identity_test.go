@@ -50,7 +50,8 @@ func TestAccess(t *testing.T) {
 	t.Parallel()
 	ann := cloud.IAMUser{Name: "ann", Path: "/", ID: "AIDA1", Grants: allowing("ecs:*"), Tags: map[string]string{"team": "shop"}}
 	tagged := cloud.IAMUser{Name: "tagged", Path: "/", ID: "AIDA2", Tags: map[string]string{"team": "shop"}, Grants: cloud.Grants{Inline: map[string]string{
-		"p": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalTag/team":"shop"}}}]}`}}}
+		"p": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalTag/team":"shop"}}}]}`,
+	}}}
 	broken := cloud.IAMUser{Name: "broken", Path: "/", ID: "AIDA3", Grants: allowing("ecs:*")}
 	broken.Attached = []string{"arn:aws:iam::000000000000:policy/gone"}
 	hook := cloud.IAMRole{Name: "hook", Path: "/ci/", ID: "AROA1", Grants: allowing("codedeploy:*")}

@@ -39,7 +39,7 @@ type invoker struct {
 func (i invoker) Invoke(ctx context.Context, inv lambda.Invocation) (string, error) {
 	v, id := inv.Version, stableUUID("invocation", randomText(24, "0123456789abcdef"))
 	creds, err := i.sessions.function(v.Role, inv.Function.Name, time.Hour+v.Timeout)
-	if _, ok := errors.AsType[*cloud.RoleLack](err); ok {
+	if _, ok := errors.AsType[*cloud.RoleError](err); ok {
 		creds, err = nil, nil // without a role that it can run as, a function may compute, and call nothing
 	}
 	if err != nil {

@@ -263,8 +263,8 @@ func (w *wire) Report(ctx context.Context, r awsapi.HookReport) error {
 
 // Denied implements awsapi.Control. Only who has the execution id of the hook in progress can have it noted, and once.
 func (w *wire) Denied(ctx context.Context, r awsapi.HookDenial) error {
-	deployment, seq, err := parseExecutionID(w.key, r.ExecutionID)
-	if err != nil || deployment != r.DeploymentID {
+	deployment, seq, unknown := parseExecutionID(w.key, r.ExecutionID)
+	if unknown != nil || deployment != r.DeploymentID {
 		return nil //nolint:nilerr // it is nobody's callback
 	}
 	d, err := w.db.Deployment(ctx, deployment)
@@ -272,7 +272,7 @@ func (w *wire) Denied(ctx context.Context, r awsapi.HookDenial) error {
 		return err
 	}
 	if d.CanReport(seq) != nil {
-		return nil
+		return nil //nolint:nilerr // nobody waits for it any more
 	}
 	message := r.Message
 	if r.By.Role != "" {

@@ -120,10 +120,8 @@ type facts struct {
 type factsKey struct{}
 
 // withFacts lets a request's context carry its facts. The region is the one that was signed for.
-func withFacts(r *http.Request, signed *signedRequest) context.Context {
-	return context.WithValue(r.Context(), factsKey{}, &facts{
-		remote: r.RemoteAddr, region: signed.auth.region, agent: r.UserAgent(), tls: r.TLS != nil,
-	})
+func withFacts(ctx context.Context, r *http.Request, region string) context.Context {
+	return context.WithValue(ctx, factsKey{}, &facts{remote: r.RemoteAddr, region: region, agent: r.UserAgent(), tls: r.TLS != nil})
 }
 
 func factsOf(ctx context.Context) *facts {

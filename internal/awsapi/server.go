@@ -228,7 +228,7 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request, x *exchange) (out a
 		}
 	}()
 	// Who is not known to us learns nothing about what we serve: authentication comes first.
-	ctx, err := s.authenticate(w, r, x)
+	region, err := s.authenticate(w, r, x)
 	if err != nil {
 		return nil, err
 	}
@@ -236,15 +236,14 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request, x *exchange) (out a
 	if op == nil {
 		return nil, x.call.unknown()
 	}
-	return op(ctx, x.principal, x.call.decode)
+	return op(withFacts(r.Context(), r, region), x.principal, x.call.decode)
 }
 
-// authenticate verifies the signature and puts the body into the call. The context that it returns knows what conditions
-// of policies may ask of the request.
-func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, x *exchange) (context.Context, error) {
+// authenticate verifies the signature, puts the body into the call and returns the region that was signed for.
+func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, x *exchange) (region string, err error) {
 	signed, err := beginVerify(r, s.cfg.Keys, s.cfg.Now())
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	c, limit := x.call, s.limit(x.call)
 	limited := http.MaxBytesReader(w, r.Body, limit)
@@ -254,18 +253,18 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, x *exchang
 		err = s.readBody(signed, r, c, limited)
 	}
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	x.principal = signed.principal
 	if c.form {
 		if err := s.dispatcher.readForm(r, c, c.request.Body); err != nil {
-			return nil, err
+			return "", err
 		}
 	}
 	if c.service != nil && signed.auth.service != c.service.Signing {
-		return nil, invalidSignature("Credential should be scoped to correct service: '" + c.service.Signing + "'.")
+		return "", invalidSignature("Credential should be scoped to correct service: '" + c.service.Signing + "'.")
 	}
-	return withFacts(r, signed), nil
+	return signed.auth.region, nil
 }
 
 // limit is the largest body of a call, in bytes.

@@ -157,8 +157,8 @@ const (
 	LackPermission Lack = "permission" // its policies do not allow the action, or deny it
 )
 
-// RoleLack says why a role may not do what is needed of it.
-type RoleLack struct {
+// RoleError says why a role may not do what is needed of it.
+type RoleError struct {
 	What                   Lack
 	Role, Action, Resource string
 	// Message names role, action and resource, and the statement that decided where one did.
@@ -168,12 +168,12 @@ type RoleLack struct {
 }
 
 // Error implements the error interface.
-func (l *RoleLack) Error() string { return l.Message + "; to mend it: " + l.Mend }
+func (l *RoleError) Error() string { return l.Message + "; to mend it: " + l.Mend }
 
 // Role says what a role lacks; nil where it lacks nothing.
-func (j *Judge) Role(st State, n RoleNeed) *RoleLack {
-	lack := func(what Lack, mend, format string, args ...any) *RoleLack {
-		return &RoleLack{What: what, Role: n.Role, Action: n.Action, Resource: n.Resource, Message: fmt.Sprintf(format, args...), Mend: mend}
+func (j *Judge) Role(st State, n RoleNeed) *RoleError {
+	lack := func(what Lack, mend, format string, args ...any) *RoleError {
+		return &RoleError{What: what, Role: n.Role, Action: n.Action, Resource: n.Resource, Message: fmt.Sprintf(format, args...), Mend: mend}
 	}
 	name := n.Role[strings.LastIndexByte(n.Role, '/')+1:]
 	use := "be used"
@@ -208,8 +208,16 @@ func trustOf(service string) string {
 	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"` + service + `.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
 }
 
+// plain reports whether text may stand in a command that somebody copies.
+func plain(text ...string) bool {
+	return strings.Trim(strings.Join(text, ""), "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+=,.@_/:-*") == ""
+}
+
 // permit is the command that allows what is needed, and no more.
 func (n RoleNeed) permit(role string) string {
+	if !plain(role, n.Action, n.Resource) {
+		return "allow it by a policy of the role"
+	}
 	return fmt.Sprintf(`aws iam put-role-policy --role-name %s --policy-name %s --policy-document '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"%s","Resource":"%s"}]}'`,
 		role, strings.ReplaceAll(n.Action, ":", "-"), n.Action, n.Resource)
 }
@@ -217,7 +225,7 @@ func (n RoleNeed) permit(role string) string {
 // create are the commands that make a role which has all that is needed.
 func (n RoleNeed) create(account, name string) string {
 	fields := strings.SplitN(n.Role, ":", 6)
-	if len(fields) != 6 || fields[0] != "arn" || !strings.HasPrefix(fields[5], "role/") {
+	if len(fields) != 6 || fields[0] != "arn" || !strings.HasPrefix(fields[5], "role/") || !plain(n.Role) {
 		return "name a role by its ARN, arn:aws:iam::" + account + ":role/NAME"
 	}
 	if fields[4] != account {

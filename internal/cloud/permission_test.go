@@ -74,6 +74,7 @@ func TestJudge_Role(t *testing.T) {
 		{"other path", "arn:aws:iam::000000000000:role/x/deployer", role(good, cloud.Grants{}), cloud.LackRole, "does not exist"},
 		{"other account", "arn:aws:iam::123456789012:role/deployer", role(good, cloud.Grants{}), cloud.LackRole, "--account-id 123456789012"},
 		{"no ARN", "deployer", role(good, cloud.Grants{}), cloud.LackRole, "name a role by its ARN"},
+		{"no name for a shell", "arn:aws:iam::000000000000:role/x';reboot", role(good, cloud.Grants{}), cloud.LackRole, "to mend it: name a role by its ARN"},
 		{"nothing at all", "", role(good, cloud.Grants{}), cloud.LackRole, "name a role by its ARN"},
 	} {
 		st := withResources(t, c.role, own)

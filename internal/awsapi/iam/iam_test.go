@@ -13,7 +13,7 @@ import (
 	"greengate/internal/cloud/cloudtest"
 )
 
-func newService(t *testing.T) (*iam.Service, *cloud.Cloud) {
+func newService(t *testing.T) *iam.Service {
 	t.Helper()
 	c, err := cloud.Open(t.Context(), &cloudtest.Memory{})
 	if err != nil {
@@ -25,12 +25,12 @@ func newService(t *testing.T) (*iam.Service, *cloud.Cloud) {
 	}
 	return iam.New(iam.Config{
 		AccountID: awsapitest.AccountID, Resources: c, Judge: cloud.NewJudge(awsapitest.AccountID), Keys: ring, Now: time.Now,
-	}), c
+	})
 }
 
 func TestBoto3(t *testing.T) {
 	t.Parallel()
-	s, _ := newService(t)
+	s := newService(t)
 	srv := awsapitest.Start(t, map[string]awsapi.Handlers{
 		"iam": s.Handlers(), "sts": sts.New(sts.Config{AccountID: awsapitest.AccountID}).Handlers(),
 	}, nil)
@@ -40,7 +40,7 @@ func TestBoto3(t *testing.T) {
 // Every operation of the model is served.
 func TestHandlers_areTheModel(t *testing.T) {
 	t.Parallel()
-	s, _ := newService(t)
+	s := newService(t)
 	h := s.Handlers()
 	for _, op := range shape.Model().Operations {
 		if _, ok := h[op.Name]; !ok {

@@ -103,7 +103,8 @@ func policyShape(st cloud.State, p cloud.IAMPolicy, account string) *shape.Polic
 	roles, users := holders(st, p.ARN(account))
 	return &shape.Policy{
 		ARN: p.ARN(account), PolicyName: p.Name, Path: p.Path, PolicyID: p.ID, DefaultVersionID: p.Default, Description: p.Description,
-		AttachmentCount: new(int32(len(roles) + len(users))), PermissionsBoundaryUsageCount: new(int32(0)), IsAttachable: new(true),
+		AttachmentCount:               new(int32(len(roles) + len(users))), //nolint:gosec // there are fewer
+		PermissionsBoundaryUsageCount: new(int32(0)), IsAttachable: new(true),
 		CreateDate: shapes.At(p.Created), UpdateDate: shapes.At(p.Updated), Tags: tagList(p.Tags),
 	}
 }
