@@ -34,7 +34,7 @@ func masterKey(path string) ([]byte, error) {
 		return nil, fmt.Errorf("read master key: %w", err)
 	}
 	if len(data) != masterKeySize {
-		return nil, fmt.Errorf("read master key: %s has %d bytes instead of %d; restore it, or remove it to make a new one (running hooks then cannot report)", path, len(data), masterKeySize)
+		return nil, fmt.Errorf("read master key: %s has %d bytes instead of %d; restore it, or remove it to make a new one (running hooks then cannot report, and the access keys of users are lost)", path, len(data), masterKeySize)
 	}
 	return data, nil
 }
