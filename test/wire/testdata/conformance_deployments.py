@@ -282,7 +282,7 @@ def ready_wait(case):
 @story("aws", 59, 60, 61)
 def stopped(case):
     s = site("stop")
-    config("slow", "Linear", percent=10, minutes=600)
+    config("slow", "Linear", percent=10, minutes=300)
     id = s.deploy("v2", deploymentConfigName="slow")
     with case(59):
         until("a tenth", lambda: s.weights() == {"t1": 90, "t2": 10})
