@@ -131,6 +131,7 @@ func roleSettings(args []string, stderr io.Writer) (config.Serve, error) {
 	f.StringVar(&s.AccountID, "account-id", s.AccountID, "account id")
 	f.DurationVar(&s.Minute, "minute", s.Minute, "how long a minute lasts")
 	f.StringVar(&s.Compat, "compat", s.Compat, "whose ways win")
+	f.StringVar(&s.LoadBalancers, "load-balancers", s.LoadBalancers, "network of load balancers")
 	if err := f.Parse(args); err != nil {
 		return s, fmt.Errorf("read flags: %w", err)
 	}

@@ -21,6 +21,7 @@ func (c *Controller) services() map[string]awsapi.Handlers {
 	return map[string]awsapi.Handlers{
 		"elasticloadbalancing": elb.New(elb.Config{
 			Region: o.Region, AccountID: o.AccountID, Resources: c.cloud, Sync: c.syncListener, Now: time.Now,
+			Network: o.LoadBalancers,
 		}).Handlers(),
 		"ecs": ecs.New(ecs.Config{
 			Region: o.Region, AccountID: o.AccountID, Resources: c.cloud, Runtime: c.runtime, Now: time.Now,

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -34,6 +35,8 @@ type ControllerOptions struct {
 	Minute    time.Duration
 	// Compat is config.CompatAWS where AWS's ways win over ours.
 	Compat string
+	// LoadBalancers is where load balancers of the ELBv2 API get their addresses.
+	LoadBalancers netip.Prefix
 	// EndpointURL is the address of the API as hooks are told it.
 	EndpointURL string
 	// API is the listening socket.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -74,9 +75,13 @@ func RunController(ctx context.Context, r Role) error {
 	if err := ensureCredentials(r.Settings, endpoint); err != nil {
 		return err
 	}
+	balancers, err := netip.ParsePrefix(r.Settings.LoadBalancers)
+	if err != nil {
+		return fmt.Errorf("read network of load balancers: %w", err)
+	}
 	c, err := NewController(ctx, ControllerOptions{
 		Paths: Paths(r.Settings.Data), Region: r.Settings.Region, AccountID: r.Settings.AccountID, Minute: r.Settings.Minute,
-		Compat:      r.Settings.Compat,
+		Compat: r.Settings.Compat, LoadBalancers: balancers,
 		EndpointURL: endpoint, API: api, Ready: r.Handover.Ready, Down: r.Handover.Down, Log: r.Log,
 	})
 	if err != nil {

@@ -72,7 +72,7 @@ func superviseConfig(o ServeOptions) supervise.Config {
 			Args: []string{
 				name, "--data", o.Settings.Data, "--region", o.Settings.Region, "--account-id", o.Settings.AccountID,
 				"--minute", o.Settings.Minute.String(), "--listen", o.Settings.Listen,
-				"--compat", o.Settings.Compat,
+				"--compat", o.Settings.Compat, "--load-balancers", o.Settings.LoadBalancers,
 			},
 		}
 	}

@@ -43,6 +43,9 @@ func Unpack(data []byte, dir string) error {
 	if len(r.File) == 0 || len(r.File) > MaxFiles {
 		return invalid("it has %d files; 1 to %d are allowed", len(r.File), MaxFiles)
 	}
+	if err := checkSize(r); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return fmt.Errorf("make folder of functions: %w", err)
 	}
@@ -62,13 +65,25 @@ func Unpack(data []byte, dir string) error {
 	return syncDir(filepath.Dir(dir))
 }
 
+// checkSize refuses a bundle that says itself that it is too large. One that says less than it holds fails when it is
+// read: the reader of a file stops at the size that was promised.
+func checkSize(r *zip.Reader) error {
+	left := uint64(MaxUnpacked)
+	for _, f := range r.File {
+		if f.UncompressedSize64 > left {
+			return invalid("unpacked it is larger than %d bytes", MaxUnpacked)
+		}
+		left -= f.UncompressedSize64
+	}
+	return nil
+}
+
 func unpackInto(r *zip.Reader, dir string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return fmt.Errorf("open folder of function: %w", err)
 	}
 	defer root.Close() //nolint:errcheck // nothing was written through it that is not closed itself
-	left := int64(MaxUnpacked)
 	for _, f := range r.File {
 		name := path.Clean(strings.ReplaceAll(f.Name, `\`, "/"))
 		if !filepath.IsLocal(name) {
@@ -83,11 +98,9 @@ func unpackInto(r *zip.Reader, dir string) error {
 		case !mode.IsRegular():
 			return invalid("%q is neither a file nor a folder", f.Name)
 		default:
-			n, err := unpackFile(root, f, name, left)
-			if err != nil {
+			if err := unpackFile(root, f, name); err != nil {
 				return err
 			}
-			left -= n
 		}
 	}
 	return syncDir(dir)
@@ -100,13 +113,13 @@ func mkdirAll(root *os.Root, name string) error {
 	return nil
 }
 
-func unpackFile(root *os.Root, f *zip.File, name string, left int64) (int64, error) {
+func unpackFile(root *os.Root, f *zip.File, name string) error {
 	if err := mkdirAll(root, path.Dir(name)); err != nil {
-		return 0, err
+		return err
 	}
 	in, err := f.Open()
 	if err != nil {
-		return 0, invalid("%q: %v", f.Name, err)
+		return invalid("%q: %v", f.Name, err)
 	}
 	defer in.Close() //nolint:errcheck // it was only read; the checksum is told by the last Read
 	perm := fs.FileMode(0o644)
@@ -115,19 +128,18 @@ func unpackFile(root *os.Root, f *zip.File, name string, left int64) (int64, err
 	}
 	out, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, perm)
 	if err != nil {
-		return 0, invalid("%q: %v", f.Name, err)
+		return invalid("%q: %v", f.Name, err)
 	}
-	n, err := io.Copy(out, io.LimitReader(in, left+1))
-	if err != nil {
-		return 0, errors.Join(invalid("%q: %v", f.Name, err), out.Close())
-	}
-	if n > left {
-		return 0, errors.Join(invalid("unpacked it is larger than %d bytes", MaxUnpacked), out.Close())
+	if _, err := io.Copy(out, in); err != nil {
+		if _, ours := errors.AsType[*fs.PathError](err); !ours { // the disk's fault is not the bundle's
+			err = invalid("%q: %v", f.Name, err)
+		}
+		return errors.Join(err, out.Close())
 	}
 	if err := errors.Join(out.Sync(), out.Close()); err != nil {
-		return 0, fmt.Errorf("write %s: %w", name, err)
+		return fmt.Errorf("write %s: %w", name, err)
 	}
-	return n, nil
+	return nil
 }
 
 func syncDir(dir string) error {

@@ -3,7 +3,9 @@ package bundle_test
 import (
 	"archive/zip"
 	"bytes"
+	"compress/flate"
 	"errors"
+	"hash/crc32"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -83,10 +85,50 @@ func TestUnpack_refuses(t *testing.T) {
 // A small file that becomes huge is refused before it fills the disk.
 func TestUnpack_bomb(t *testing.T) {
 	t.Parallel()
-	data := zipped(t, entry{"zeros", strings.Repeat("\x00", bundle.MaxUnpacked+1), 0o644})
-	if err := bundle.Unpack(data, filepath.Join(t.TempDir(), "f")); !errors.Is(err, bundle.ErrInvalid) {
-		t.Errorf("a bomb of %d bytes: %v", len(data), err)
+	for name, promised := range map[string]uint64{
+		"one that says so":              bundle.MaxUnpacked + 1,
+		"one that promises to be small": 10,
+	} {
+		parent := t.TempDir()
+		if err := bundle.Unpack(promising(t, strings.Repeat("\x00", 1<<20), promised), filepath.Join(parent, "f")); !errors.Is(err, bundle.ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if left, err := os.ReadDir(parent); err != nil || len(left) != 0 {
+			t.Errorf("%s leaves %v behind, %v", name, left, err)
+		}
 	}
+}
+
+// promising is a bundle of one file whose header says that it has another size than it has.
+func promising(tb testing.TB, body string, size uint64) []byte {
+	tb.Helper()
+	var packed bytes.Buffer
+	d, err := flate.NewWriter(&packed, flate.BestSpeed)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if _, err := d.Write([]byte(body)); err != nil {
+		tb.Fatal(err)
+	}
+	if err := d.Close(); err != nil {
+		tb.Fatal(err)
+	}
+	var buf bytes.Buffer
+	w := zip.NewWriter(&buf)
+	f, err := w.CreateRaw(&zip.FileHeader{
+		Name: "zeros", Method: zip.Deflate, CRC32: crc32.ChecksumIEEE([]byte(body)),
+		CompressedSize64: uint64(packed.Len()), UncompressedSize64: size,
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if _, err := f.Write(packed.Bytes()); err != nil {
+		tb.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		tb.Fatal(err)
+	}
+	return buf.Bytes()
 }
 
 func FuzzUnpack(f *testing.F) {

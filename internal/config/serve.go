@@ -16,6 +16,9 @@ const CompatAWS = "aws"
 // DefaultListen is where local AWS tools expect an endpoint.
 const DefaultListen = "127.0.0.1:4566"
 
+// DefaultLoadBalancers is the network of load balancers: addresses that every Linux machine has, and few use.
+const DefaultLoadBalancers = "127.77.0.0/16"
+
 // Serve are the settings of greengate serve.
 type Serve struct {
 	// Data is the data folder, absolute once Validate has passed it.
@@ -28,12 +31,16 @@ type Serve struct {
 	Minute time.Duration
 	// Compat is "aws" where AWS's own ways win over ours (CompatAWS), else empty.
 	Compat string
+	// LoadBalancers is the network, IP/bits, out of which load balancers of the ELBv2 API get their addresses. Two
+	// installations on one machine need two.
+	LoadBalancers string
 	// Ephemeral stops everything, tasks included, when serve ends.
 	Ephemeral bool
 }
 
 // ServeDefaults are the settings that the environment gives (GREENGATE_DATA, GREENGATE_LISTEN, GREENGATE_REGION,
-// GREENGATE_ACCOUNT_ID, GREENGATE_MINUTE, GREENGATE_COMPAT, GREENGATE_EPHEMERAL), and Greengate's own for the others.
+// GREENGATE_ACCOUNT_ID, GREENGATE_MINUTE, GREENGATE_COMPAT, GREENGATE_LOAD_BALANCERS, GREENGATE_EPHEMERAL), and Greengate's
+// own for the others.
 // Flags go over them. The error names every variable with a bad value.
 func ServeDefaults(environ func(string) string) (Serve, error) {
 	s := Serve{
@@ -43,6 +50,8 @@ func ServeDefaults(environ func(string) string) (Serve, error) {
 		AccountID: firstOf(environ("GREENGATE_ACCOUNT_ID"), "000000000000"),
 		Minute:    time.Minute,
 		Compat:    environ("GREENGATE_COMPAT"),
+
+		LoadBalancers: firstOf(environ("GREENGATE_LOAD_BALANCERS"), DefaultLoadBalancers),
 	}
 	var errs []error
 	if v := environ("GREENGATE_MINUTE"); v != "" {
@@ -84,6 +93,9 @@ func (s Serve) Validate() (Serve, error) {
 	}
 	if s.Compat != "" && s.Compat != CompatAWS {
 		errs = append(errs, fmt.Errorf("compat: %q is unknown; it is %q or nothing", s.Compat, CompatAWS))
+	}
+	if _, err := netip.ParsePrefix(s.LoadBalancers); err != nil {
+		errs = append(errs, fmt.Errorf("load balancers: %q is not a network; write IP/BITS, for example %s", s.LoadBalancers, DefaultLoadBalancers))
 	}
 	return s, errors.Join(errs...)
 }

@@ -146,16 +146,17 @@ func TestServe(t *testing.T) {
 	}
 	want := Serve{
 		Data: filepath.Join(wd, ".greengate"), Listen: "127.0.0.1:4566", Region: "us-east-1",
-		AccountID: "000000000000", Minute: time.Minute,
+		AccountID: "000000000000", Minute: time.Minute, LoadBalancers: "127.77.0.0/16",
 	}
 	if diff := cmp.Diff(want, s); diff != "" {
 		t.Error(diff)
 	}
 	s, err = ServeDefaults(environ("GREENGATE_DATA=/d", "GREENGATE_LISTEN=127.0.0.1:0", "GREENGATE_REGION=eu-west-1",
-		"GREENGATE_ACCOUNT_ID=123456789012", "GREENGATE_MINUTE=1s", "GREENGATE_COMPAT=aws", "GREENGATE_EPHEMERAL=1"))
+		"GREENGATE_ACCOUNT_ID=123456789012", "GREENGATE_MINUTE=1s", "GREENGATE_COMPAT=aws", "GREENGATE_EPHEMERAL=1",
+		"GREENGATE_LOAD_BALANCERS=127.9.0.0/24"))
 	want = Serve{
 		Data: "/d", Listen: "127.0.0.1:0", Region: "eu-west-1", AccountID: "123456789012", Minute: time.Second, Compat: CompatAWS,
-		Ephemeral: true,
+		Ephemeral: true, LoadBalancers: "127.9.0.0/24",
 	}
 	if diff := cmp.Diff(want, s); diff != "" || err != nil {
 		t.Error(diff, err)
@@ -164,8 +165,8 @@ func TestServe(t *testing.T) {
 	if err == nil || strings.Count(err.Error(), "\n") != 1 {
 		t.Errorf("bad variables give %v", err)
 	}
-	_, err = Serve{Listen: "4566", Region: "EU", AccountID: "1", Minute: time.Hour, Compat: "gcp"}.Validate()
-	if err == nil || strings.Count(err.Error(), "\n") != 4 {
+	_, err = Serve{Listen: "4566", Region: "EU", AccountID: "1", Minute: time.Hour, Compat: "gcp", LoadBalancers: "127.0.0.1"}.Validate()
+	if err == nil || strings.Count(err.Error(), "\n") != 5 {
 		t.Errorf("bad settings give %v", err)
 	}
 }

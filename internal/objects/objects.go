@@ -22,7 +22,7 @@ import (
 	"time"
 )
 
-// ErrNotFound: there is no such object.
+// ErrNotFound says that there is no such object.
 var ErrNotFound = errors.New("no such object")
 
 // Info describes an object.

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -48,8 +49,16 @@ type installation struct {
 	url, data string
 }
 
-// start runs an installation of its own until the test ends. Load balancers of all installations share addresses, so
-// there is one at a time.
+// installations counts those of this process: the number makes the network of its load balancers.
+var installations atomic.Int32
+
+// network is where the load balancers of the next installation get their addresses, apart from those of other processes.
+func network() string {
+	pid := os.Getpid()
+	return fmt.Sprintf("127.%d.%d.0/24", 32+pid%32, (pid/32%16)*16+int(installations.Add(1))%16)
+}
+
+// start runs an installation of its own until the test ends.
 func start(t *testing.T, flags ...string) *installation {
 	t.Helper()
 	if out, err := exec.CommandContext(t.Context(), "python3", "-c", "import boto3").CombinedOutput(); err != nil {
@@ -62,7 +71,7 @@ func start(t *testing.T, flags ...string) *installation {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(binary, append([]string{"serve", "--ephemeral", "--data", data, "--listen", "127.0.0.1:0"}, flags...)...)
+	cmd := exec.Command(binary, append([]string{"serve", "--ephemeral", "--data", data, "--listen", "127.0.0.1:0", "--load-balancers", network()}, flags...)...)
 	log := &bytes.Buffer{}
 	cmd.Stderr = log
 	out, err := cmd.StdoutPipe()

@@ -2,6 +2,7 @@ package ecs_test
 
 import (
 	"context"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -35,7 +36,7 @@ func TestBoto3(t *testing.T) {
 	s := ecs.New(ecs.Config{Region: awsapitest.Region, AccountID: awsapitest.AccountID, Resources: c, Runtime: runtime{c}, Now: time.Now})
 	balancers := elb.New(elb.Config{
 		Region: awsapitest.Region, AccountID: awsapitest.AccountID, Resources: c, Now: time.Now,
-		Sync: func(context.Context, string) error { return nil },
+		Sync: func(context.Context, string) error { return nil }, Network: netip.MustParsePrefix("127.77.0.0/16"),
 	})
 	srv := awsapitest.Start(t, map[string]awsapi.Handlers{"ecs": s.Handlers(), "elasticloadbalancing": balancers.Handlers()}, nil)
 	srv.Python(t, "testdata/ecs.py")

@@ -35,7 +35,7 @@ type Config struct {
 	// Sync returns once the data plane serves what the resources say. Listener is an error of a listener, by its key,
 	// whose address cannot be opened.
 	Sync func(ctx context.Context, listener string) error
-	// Network is where load balancers get their addresses; the zero value is 127.77.0.0/16.
+	// Network is where load balancers get their addresses.
 	Network netip.Prefix
 	Now     func() time.Time
 }
@@ -44,12 +44,7 @@ type Config struct {
 type Service struct{ cfg Config }
 
 // New returns a Service.
-func New(cfg Config) *Service {
-	if !cfg.Network.IsValid() {
-		cfg.Network = netip.MustParsePrefix("127.77.0.0/16")
-	}
-	return &Service{cfg: cfg}
-}
+func New(cfg Config) *Service { return &Service{cfg: cfg} }
 
 // Handlers are the operations that are served.
 func (s *Service) Handlers() awsapi.Handlers {

@@ -3,6 +3,7 @@ package elb_test
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -20,7 +21,10 @@ func newService(t *testing.T, sync func(context.Context, string) error) (*elb.Se
 	if err != nil {
 		t.Fatal(err)
 	}
-	return elb.New(elb.Config{Region: awsapitest.Region, AccountID: awsapitest.AccountID, Resources: c, Now: time.Now, Sync: sync}), c
+	return elb.New(elb.Config{
+		Region: awsapitest.Region, AccountID: awsapitest.AccountID, Resources: c, Now: time.Now, Sync: sync,
+		Network: netip.MustParsePrefix("127.77.0.0/16"),
+	}), c
 }
 
 func TestBoto3(t *testing.T) {

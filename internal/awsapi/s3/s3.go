@@ -251,7 +251,7 @@ func (s *Service) listObjects(ctx context.Context, _ awsapi.Principal, in *shape
 		return v
 	}
 	out := &shape.ListObjectsV2Output{
-		Name: in.Bucket, Prefix: encode(in.Prefix), Delimiter: encode(in.Delimiter), EncodingType: in.EncodingType, MaxKeys: new(int32(n)), //nolint:gosec // at most 1000
+		Name: in.Bucket, Prefix: encode(in.Prefix), Delimiter: encode(in.Delimiter), EncodingType: in.EncodingType, MaxKeys: new(int32(n)),
 		ContinuationToken: in.ContinuationToken, StartAfter: encode(in.StartAfter), IsTruncated: new(false),
 	}
 	after, last, count := max(in.StartAfter, in.ContinuationToken), "", 0
@@ -276,6 +276,6 @@ func (s *Service) listObjects(ctx context.Context, _ awsapi.Principal, in *shape
 		}
 		out.Contents = append(out.Contents, shape.Object{Key: encode(o.Key), Size: &o.Size, ETag: quoted(o.ETag), LastModified: shapes.At(o.Modified), StorageClass: "STANDARD"})
 	}
-	out.KeyCount = new(int32(count)) //nolint:gosec // at most 1000
+	out.KeyCount = new(int32(count))
 	return out, nil
 }
