@@ -8,9 +8,11 @@ import (
 	"greengate/internal/awsapi"
 	"greengate/internal/awsapi/ecs"
 	"greengate/internal/awsapi/elb"
+	"greengate/internal/awsapi/iam"
 	"greengate/internal/awsapi/lambda"
 	wirelogs "greengate/internal/awsapi/logs"
 	"greengate/internal/awsapi/s3"
+	"greengate/internal/awsapi/sts"
 	"greengate/internal/proxy"
 	"greengate/internal/traffic/l7"
 )
@@ -29,8 +31,12 @@ func (c *Controller) services() map[string]awsapi.Handlers {
 		"lambda": lambda.New(lambda.Config{
 			Region: o.Region, AccountID: o.AccountID, Resources: c.cloud, Now: time.Now,
 			Code:    functionCode{o.Paths.Functions()},
-			Invoker: invoker{functions: c.functions, endpoint: o.EndpointURL, region: o.Region, account: o.AccountID},
+			Invoker: invoker{functions: c.functions, endpoint: o.EndpointURL, sessions: c.sessions},
 		}).Handlers(),
+		"iam": iam.New(iam.Config{
+			AccountID: o.AccountID, Resources: c.cloud, Judge: c.sessions.judge, Keys: c.sessions.keys, Now: time.Now,
+		}).Handlers(),
+		"sts": sts.New(sts.Config{AccountID: o.AccountID}).Handlers(),
 		"s3": s3.New(s3.Config{
 			Region: o.Region, Resources: c.cloud, Objects: c.objects, Now: time.Now,
 		}).Handlers(),

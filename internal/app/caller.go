@@ -12,39 +12,37 @@ import (
 
 // caller tells hooks what they need to call back; it implements hook.Caller.
 type caller struct {
-	key     []byte
-	keys    *awsapi.KeyRing
-	cloud   *cloud.Cloud
-	account string
+	key      []byte
+	cloud    *cloud.Cloud
+	sessions sessions
 }
 
 // ExecutionID implements hook.Caller.
 func (c caller) ExecutionID(effect string) string { return executionID(c.key, effect) }
 
-// Credentials implements hook.Caller: a function may report on its own deployment group, and no more.
+// Credentials implements hook.Caller. A function of greengate.yaml, which has no role, may report on its own deployment
+// group, and no more.
 func (c caller) Credentials(call deploy.HookCall, ttl time.Duration) (sandbox.Credentials, error) {
-	name := call.Hook.Function.Name
-	application, group := call.Service, call.Service
-	for _, g := range cloud.All[cloud.DeploymentGroup](c.cloud.State()) {
-		if g.ServiceKey() == call.Service {
-			application, group = g.Application, g.Name
+	f := call.Hook.Function
+	if f.Role != "" {
+		creds, err := c.sessions.hook(f, ttl)
+		if err != nil {
+			return sandbox.Credentials{}, err
 		}
+		return *creds, nil
 	}
-	creds, err := c.keys.Issue(awsapi.Principal{
-		ARN:       fmt.Sprintf("arn:aws:sts::%s:assumed-role/greengate-hook/%s", c.account, name),
-		AccountID: c.account, Kind: awsapi.KindFunction,
+	creds, err := c.sessions.issue(awsapi.Principal{
+		ARN:       fmt.Sprintf("arn:aws:sts::%s:assumed-role/greengate-hook/%s", c.sessions.account, f.Name),
+		AccountID: c.sessions.account, Kind: awsapi.KindFunction,
 		Scope: awsapi.Scope{
 			Actions:     []string{"codedeploy:PutLifecycleEventHookExecutionStatus"},
-			Application: application, Group: group, Function: name,
+			Application: call.Service, Group: call.Service, Function: f.Name,
 		},
 	}, ttl)
 	if err != nil {
-		return sandbox.Credentials{}, fmt.Errorf("issue credentials: %w", err)
+		return sandbox.Credentials{}, err
 	}
-	return sandbox.Credentials{
-		AccessKeyID: creds.AccessKeyID, SecretAccessKey: string(creds.SecretAccessKey),
-		SessionToken: creds.SessionToken, Expires: creds.Expiration,
-	}, nil
+	return *creds, nil
 }
 
 // Addresses implements hook.Caller.

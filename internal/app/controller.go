@@ -58,6 +58,7 @@ type Controller struct {
 	janitor   *janitor
 	functions *sandbox.Client
 	objects   objectStore
+	sessions  sessions
 	api       *http.Server
 }
 
@@ -114,23 +115,25 @@ func (c *Controller) wire(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read credentials: %w", err)
 	}
+	if c.cloud, err = cloud.Open(ctx, resourcesOf(c.db, o.Paths)); err != nil {
+		return fmt.Errorf("open resources: %w", err)
+	}
+	users := &userKeys{cloud: c.cloud, account: o.AccountID}
 	keys, err := awsapi.NewKeyRing(awsapi.KeyRingConfig{
-		AccountID: o.AccountID, MasterKey: key, Now: time.Now,
+		AccountID: o.AccountID, MasterKey: key, Now: time.Now, User: users.find,
 		Root: []awsapi.RootKey{{AccessKeyID: root.AccessKeyID, SecretAccessKey: awsapi.Secret(root.SecretAccessKey)}},
 	})
 	if err != nil {
 		return fmt.Errorf("make key ring: %w", err)
 	}
-	if c.cloud, err = cloud.Open(ctx, resourcesOf(c.db, o.Paths)); err != nil {
-		return fmt.Errorf("open resources: %w", err)
-	}
+	c.sessions = sessions{cloud: c.cloud, judge: cloud.NewJudge(o.AccountID), keys: keys, account: o.AccountID, region: o.Region}
 	units := runner.NewClient(o.Paths.RunnerSocket())
 	functions := sandbox.NewHTTPClient(overUnix(o.Paths.RunnerSocket()), "http://runner")
 	c.router = l7.New(c.cloud, proxy.NewHTTPClient(overUnix(o.Paths.ProxySocket())), o.Log)
 	c.runtime = process.New(c.cloud, units, o.Log)
 	hooks := hook.New(hook.Config{
 		Runner: units, Functions: functions, EndpointURL: o.EndpointURL, Region: o.Region, AccountID: o.AccountID,
-		Dir: o.Paths.Results(), Caller: caller{key: key, keys: keys, cloud: c.cloud, account: o.AccountID},
+		Dir: o.Paths.Results(), Caller: caller{key: key, cloud: c.cloud, sessions: c.sessions},
 	})
 	c.engine = engine.New(engine.Config{Store: journalOf(c.db, o.Paths), Runtime: c.runtime, Router: c.router, Hooks: hooks, Alarms: alarms{c.cloud}, Logger: o.Log})
 	c.janitor = &janitor{db: c.db, cloud: c.cloud, router: c.router, runtime: c.runtime, runner: units, log: o.Log}
@@ -139,6 +142,7 @@ func (c *Controller) wire(ctx context.Context) error {
 	w := &wire{
 		db: c.db, logs: l, cloud: c.cloud, engine: c.engine, runtime: c.runtime, key: key,
 		cluster: "default", account: o.AccountID, region: o.Region, minute: o.Minute, compat: o.Compat, objects: c.objects,
+		sessions: c.sessions,
 	}
 	s := &services{
 		db: c.db, cloud: c.cloud, engine: c.engine, runtime: c.runtime, router: c.router, runner: units, down: o.Down,
@@ -151,6 +155,7 @@ func (c *Controller) serve(keys awsapi.Keys, w *wire, s *services, l *logs) erro
 		Region: c.opts.Region, AccountID: c.opts.AccountID, Keys: keys, Now: time.Now, Log: c.opts.Log, Minute: c.opts.Minute,
 		Deployments: w, Catalog: w, Control: w, Resources: c.cloud, Operations: operations(w, s, l),
 		Services: c.services(),
+		Access:   access{cloud: c.cloud, judge: c.sessions.judge, account: c.opts.AccountID},
 	})
 	if err != nil {
 		return fmt.Errorf("make API: %w", err)

@@ -233,6 +233,7 @@ func (w *wire) functions(st cloud.State, spec appspec.Spec, g cloud.DeploymentGr
 		if h.Kind != deploy.HookFunction {
 			return nil, refusal(deploy.ReasonInvalidRevision, "Hook %s: no %s '%s' is registered with the service.", h.Event, h.Kind, h.Name)
 		}
+		_, qualifier := cloud.FunctionName(h.Name)
 		f, v, ok := cloud.FindFunction(st, h.Name, "")
 		if !ok {
 			return nil, refusal(deploy.ReasonHookFailed, "Hook %s: the function '%s' does not exist.", h.Event, h.Name)
@@ -241,11 +242,20 @@ func (w *wire) functions(st cloud.State, spec appspec.Spec, g cloud.DeploymentGr
 			Name: f.Name, Kind: deploy.HookFunction, Timeout: w.minutes(60), StrictReturn: strict,
 			Function: &deploy.Function{
 				Name: f.Name, Runtime: v.Runtime, Handler: v.Handler, CodeDir: v.CodeDir, Timeout: v.Timeout, MemoryMB: v.MemoryMB,
-				Env: v.Env, Digest: v.CodeSHA256 + v.RevisionID,
+				Env: v.Env, Digest: v.CodeSHA256 + v.RevisionID + w.sessions.roleID(v.Role),
+				ARN: w.functionARN(f.Name, qualifier), Role: v.Role, Invoker: g.ServiceRole,
 			},
 		}}
 	}
 	return hooks, nil
+}
+
+func (w *wire) functionARN(name, qualifier string) string {
+	arn := "arn:aws:lambda:" + w.region + ":" + w.account + ":function:" + name
+	if qualifier != "" {
+		arn += ":" + qualifier
+	}
+	return arn
 }
 
 // claim points the service at the listeners of its group and makes room for the new task set.

@@ -10,6 +10,7 @@ import (
 	"greengate/internal/awsapi/lambda"
 	wirelogs "greengate/internal/awsapi/logs"
 	"greengate/internal/bundle"
+	"greengate/internal/cloud"
 	"greengate/internal/runner/sandbox"
 )
 
@@ -27,22 +28,28 @@ func (c functionCode) Store(_ context.Context, function, digest string, zip []by
 	return dir, err
 }
 
-// invoker invokes functions on request; it implements lambda.Invoker. They get no credentials: those are of roles, which
-// are not kept yet.
+// invoker invokes functions on request, with credentials of their roles; it implements lambda.Invoker.
 type invoker struct {
-	functions       *sandbox.Client
-	endpoint        string
-	region, account string
+	functions *sandbox.Client
+	endpoint  string
+	sessions  sessions
 }
 
 // Invoke implements lambda.Invoker.
 func (i invoker) Invoke(ctx context.Context, inv lambda.Invocation) (string, error) {
 	v, id := inv.Version, stableUUID("invocation", randomText(24, "0123456789abcdef"))
+	creds, err := i.sessions.function(v.Role, inv.Function.Name, time.Hour+v.Timeout)
+	if _, ok := errors.AsType[*cloud.RoleLack](err); ok {
+		creds, err = nil, nil // without a role that it can run as, a function may compute, and call nothing
+	}
+	if err != nil {
+		return "", err
+	}
 	return id, i.functions.Invoke(ctx, sandbox.Invocation{
-		ID: id, Payload: inv.Payload, EndpointURL: i.endpoint, Deadline: time.Now().Add(v.Timeout + time.Minute),
+		ID: id, Payload: inv.Payload, Credentials: creds, EndpointURL: i.endpoint, Deadline: time.Now().Add(v.Timeout + time.Minute),
 		Function: sandbox.Function{
 			Name: inv.Function.Name, Runtime: v.Runtime, Handler: v.Handler, CodeDir: v.CodeDir, Timeout: v.Timeout, MemoryMB: v.MemoryMB,
-			Env: v.Env, Version: v.CodeSHA256 + v.RevisionID, AccountID: i.account, Region: i.region,
+			Env: v.Env, Version: v.CodeSHA256 + v.RevisionID + i.sessions.roleID(v.Role), AccountID: i.sessions.account, Region: i.sessions.region,
 		},
 	})
 }

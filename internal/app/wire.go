@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -31,6 +32,8 @@ type wire struct {
 	minute  time.Duration // of the wire
 	compat  string
 	objects objectStore
+
+	sessions sessions
 
 	creating sync.Mutex // one new deployment at a time
 }
@@ -254,6 +257,36 @@ func (w *wire) Report(ctx context.Context, r awsapi.HookReport) error {
 	added, err := w.engine.Post(ctx, deployment, fmt.Sprintf("report/%d", seq), ev)
 	if errors.Is(err, &deploy.Error{Code: deploy.CodeAlreadyCompleted}) || (err == nil && !added) {
 		return deploy.Errorf(deploy.CodeHookCompleted, "the hook of deployment %s has reported already, or its event has ended", deployment)
+	}
+	return err
+}
+
+// Denied implements awsapi.Control. Only who has the execution id of the hook in progress can have it noted, and once.
+func (w *wire) Denied(ctx context.Context, r awsapi.HookDenial) error {
+	deployment, seq, err := parseExecutionID(w.key, r.ExecutionID)
+	if err != nil || deployment != r.DeploymentID {
+		return nil //nolint:nilerr // it is nobody's callback
+	}
+	d, err := w.db.Deployment(ctx, deployment)
+	if err != nil {
+		return err
+	}
+	if d.CanReport(seq) != nil {
+		return nil
+	}
+	message := r.Message
+	if r.By.Role != "" {
+		group := "arn:aws:codedeploy:" + w.region + ":" + w.account + ":deploymentgroup:" + d.Plan.Application + "/" + d.Plan.Group
+		_, session, _ := strings.Cut(r.By.UserID, ":")
+		if lack := w.sessions.lacks(cloud.ServiceLambda, r.By.Role, session, r.Action, group); lack != nil {
+			message = lack.Error()
+		}
+	}
+	_, err = w.engine.Post(ctx, deployment, fmt.Sprintf("denied/%d", seq), deploy.Event{
+		Kind: deploy.EventDenied, At: time.Now(), Seq: seq, By: r.By.ARN, Message: message,
+	})
+	if errors.Is(err, &deploy.Error{Code: deploy.CodeAlreadyCompleted}) {
+		return nil
 	}
 	return err
 }

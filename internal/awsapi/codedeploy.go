@@ -75,30 +75,51 @@ func typed[In, Out any](f func(ctx context.Context, by Principal, in *In) (*Out,
 	}
 }
 
-// allow asks authorize for a codedeploy action on a group, an application or (nil) everything.
-func (c *codeDeploy) allow(by Principal, operation string, on *groupName) error {
+// allow asks for a codedeploy action on a group, an application or (nil) everything.
+func (c *codeDeploy) allow(ctx context.Context, by Principal, operation string, on *groupName) error {
 	arn := "*"
 	if on != nil {
-		arn = on.arn(c.cfg.Region, c.cfg.AccountID)
+		arn = c.arn(*on)
 	}
-	return authorize(by, serviceCodeDeploy+":"+operation, arn, on)
+	return c.allowOn(ctx, by, operation, arn)
+}
+
+// allowOn asks for a codedeploy action on what an ARN names.
+func (c *codeDeploy) allowOn(ctx context.Context, by Principal, operation, arn string) error {
+	return c.cfg.Access.Allow(ctx, by, AccessRequest{Action: serviceCodeDeploy + ":" + operation, Resource: arn})
+}
+
+// allowPass asks for the right to hand a role to CodeDeploy; no role is none.
+func (c *codeDeploy) allowPass(ctx context.Context, by Principal, role string) error {
+	if role == "" {
+		return nil
+	}
+	return c.cfg.Access.Allow(ctx, by, PassRole(role, "codedeploy.amazonaws.com"))
+}
+
+func (c *codeDeploy) arn(on groupName) string { return on.arn(c.cfg.Region, c.cfg.AccountID) }
+
+// configARN is that of a deployment configuration.
+func (c *codeDeploy) configARN(name string) string {
+	return "arn:aws:codedeploy:" + c.cfg.Region + ":" + c.cfg.AccountID + ":deploymentconfig:" + name
 }
 
 // deployment checks the id, loads the deployment and asks whether the caller may carry out the operation on its group.
 func (c *codeDeploy) deployment(ctx context.Context, by Principal, operation, id string) (Deployment, error) {
-	// Without the action at all, a caller does not learn which deployments exist.
-	if err := c.allow(by, operation, nil); err != nil {
-		return Deployment{}, err
+	err := checkDeploymentID(id)
+	var d Deployment
+	if err == nil {
+		d, err = c.cfg.Deployments.Deployment(ctx, id)
 	}
-	if err := checkDeploymentID(id); err != nil {
-		return Deployment{}, err
-	}
-	d, err := c.cfg.Deployments.Deployment(ctx, id)
 	if err != nil {
+		// Who may not act on every group does not learn which deployments exist.
+		if denied := c.allow(ctx, by, operation, nil); denied != nil {
+			return Deployment{}, denied
+		}
 		return Deployment{}, onResource(err, resDeployment)
 	}
 	on := groupName{d.Plan.Application, d.Plan.Group}
-	if err := c.allow(by, operation, &on); err != nil {
+	if err := c.allow(ctx, by, operation, &on); err != nil {
 		return Deployment{}, err
 	}
 	return d, nil
@@ -117,19 +138,11 @@ func (c *codeDeploy) getDeployment(ctx context.Context, by Principal, in *codede
 const maxBatch = 25
 
 func (c *codeDeploy) batchGetDeployments(ctx context.Context, by Principal, in *codedeploy.BatchGetDeploymentsInput) (*codedeploy.BatchGetDeploymentsOutput, error) {
-	if err := c.allow(by, "BatchGetDeployments", nil); err != nil {
-		return nil, err
-	}
 	switch {
 	case len(in.DeploymentIDs) == 0:
 		return nil, errDeploymentIDRequired
 	case len(in.DeploymentIDs) > maxBatch:
 		return nil, fault("BatchLimitExceededException", "The maximum number of deployments in one request is 25.")
-	}
-	for _, id := range in.DeploymentIDs {
-		if err := checkDeploymentID(id); err != nil {
-			return nil, err
-		}
 	}
 	infos := []codedeploy.DeploymentInfo{}
 	for _, id := range in.DeploymentIDs {
@@ -147,7 +160,7 @@ func (c *codeDeploy) batchGetDeployments(ctx context.Context, by Principal, in *
 
 func (c *codeDeploy) listDeployments(ctx context.Context, by Principal, in *codedeploy.ListDeploymentsInput) (*codedeploy.ListDeploymentsOutput, error) {
 	on := groupName{in.ApplicationName, in.DeploymentGroupName}
-	if err := c.allow(by, "ListDeployments", &on); err != nil {
+	if err := c.allow(ctx, by, "ListDeployments", &on); err != nil {
 		return nil, err
 	}
 	q, err := deploymentQuery(in)

@@ -35,7 +35,7 @@ func platform(p string) codedeploy.ComputePlatform {
 }
 
 func (c *codeDeploy) createApplication(ctx context.Context, by Principal, in *codedeploy.CreateApplicationInput) (*codedeploy.CreateApplicationOutput, error) {
-	if err := c.allow(by, "CreateApplication", &groupName{application: in.ApplicationName}); err != nil {
+	if err := c.allow(ctx, by, "CreateApplication", &groupName{application: in.ApplicationName}); err != nil {
 		return nil, err
 	}
 	if err := checkApplicationName(in.ApplicationName); err != nil {
@@ -86,7 +86,7 @@ func (c *codeDeploy) batchGetApplications(ctx context.Context, by Principal, in 
 	}
 	out := &codedeploy.BatchGetApplicationsOutput{ApplicationsInfo: []codedeploy.ApplicationInfo{}}
 	for _, name := range in.ApplicationNames {
-		if err := c.allow(by, "BatchGetApplications", &groupName{application: name}); err != nil {
+		if err := c.allow(ctx, by, "BatchGetApplications", &groupName{application: name}); err != nil {
 			return nil, err
 		}
 		if err := checkApplicationName(name); err != nil {
@@ -104,7 +104,7 @@ func (c *codeDeploy) batchGetApplications(ctx context.Context, by Principal, in 
 }
 
 func (c *codeDeploy) updateApplication(ctx context.Context, by Principal, in *codedeploy.UpdateApplicationInput) (*nothing, error) {
-	if err := c.allow(by, "UpdateApplication", &groupName{application: in.ApplicationName}); err != nil {
+	if err := c.allow(ctx, by, "UpdateApplication", &groupName{application: in.ApplicationName}); err != nil {
 		return nil, err
 	}
 	if err := checkApplicationName(in.ApplicationName); err != nil {
@@ -161,7 +161,7 @@ func (c *codeDeploy) application(st cloud.State, name string) (cloud.Application
 // deleteApplication removes an application with its groups and revisions. One that does not exist is none: the model has
 // no error for it.
 func (c *codeDeploy) deleteApplication(ctx context.Context, by Principal, in *codedeploy.DeleteApplicationInput) (*nothing, error) {
-	if err := c.allow(by, "DeleteApplication", &groupName{application: in.ApplicationName}); err != nil {
+	if err := c.allow(ctx, by, "DeleteApplication", &groupName{application: in.ApplicationName}); err != nil {
 		return nil, err
 	}
 	if err := checkApplicationName(in.ApplicationName); err != nil {

@@ -8,7 +8,7 @@ import (
 )
 
 func (c *codeDeploy) getApplication(ctx context.Context, by Principal, in *codedeploy.GetApplicationInput) (*codedeploy.GetApplicationOutput, error) {
-	if err := c.allow(by, "GetApplication", &groupName{application: in.ApplicationName}); err != nil {
+	if err := c.allow(ctx, by, "GetApplication", &groupName{application: in.ApplicationName}); err != nil {
 		return nil, err
 	}
 	if err := checkApplicationName(in.ApplicationName); err != nil {
@@ -28,7 +28,7 @@ func (c *codeDeploy) getApplication(ctx context.Context, by Principal, in *coded
 }
 
 func (c *codeDeploy) listApplications(ctx context.Context, by Principal, in *codedeploy.ListApplicationsInput) (*codedeploy.ListApplicationsOutput, error) {
-	if err := c.allow(by, "ListApplications", nil); err != nil {
+	if err := c.allow(ctx, by, "ListApplications", nil); err != nil {
 		return nil, err
 	}
 	names, err := c.cfg.Catalog.Applications(ctx)
@@ -44,7 +44,7 @@ func (c *codeDeploy) listApplications(ctx context.Context, by Principal, in *cod
 
 func (c *codeDeploy) getDeploymentGroup(ctx context.Context, by Principal, in *codedeploy.GetDeploymentGroupInput) (*codedeploy.GetDeploymentGroupOutput, error) {
 	on := groupName{in.ApplicationName, in.DeploymentGroupName}
-	if err := c.allow(by, "GetDeploymentGroup", &on); err != nil {
+	if err := c.allow(ctx, by, "GetDeploymentGroup", &on); err != nil {
 		return nil, err
 	}
 	if err := checkGroupName(on.application, on.group); err != nil {
@@ -62,7 +62,7 @@ func (c *codeDeploy) getDeploymentGroup(ctx context.Context, by Principal, in *c
 }
 
 func (c *codeDeploy) listDeploymentGroups(ctx context.Context, by Principal, in *codedeploy.ListDeploymentGroupsInput) (*codedeploy.ListDeploymentGroupsOutput, error) {
-	if err := c.allow(by, "ListDeploymentGroups", &groupName{application: in.ApplicationName}); err != nil {
+	if err := c.allow(ctx, by, "ListDeploymentGroups", &groupName{application: in.ApplicationName}); err != nil {
 		return nil, err
 	}
 	if err := checkApplicationName(in.ApplicationName); err != nil {

@@ -54,8 +54,8 @@ func predefinedConfigs() []predefinedConfig {
 	return list
 }
 
-func (c *codeDeploy) getDeploymentConfig(_ context.Context, by Principal, in *codedeploy.GetDeploymentConfigInput) (*codedeploy.GetDeploymentConfigOutput, error) {
-	if err := c.allow(by, "GetDeploymentConfig", nil); err != nil {
+func (c *codeDeploy) getDeploymentConfig(ctx context.Context, by Principal, in *codedeploy.GetDeploymentConfigInput) (*codedeploy.GetDeploymentConfigOutput, error) {
+	if err := c.allowOn(ctx, by, "GetDeploymentConfig", c.configARN(in.DeploymentConfigName)); err != nil {
 		return nil, err
 	}
 	switch {
@@ -76,8 +76,8 @@ func (c *codeDeploy) getDeploymentConfig(_ context.Context, by Principal, in *co
 		"The deployment configuration "+in.DeploymentConfigName+" does not exist.")
 }
 
-func (c *codeDeploy) listDeploymentConfigs(_ context.Context, by Principal, in *codedeploy.ListDeploymentConfigsInput) (*codedeploy.ListDeploymentConfigsOutput, error) {
-	if err := c.allow(by, "ListDeploymentConfigs", nil); err != nil {
+func (c *codeDeploy) listDeploymentConfigs(ctx context.Context, by Principal, in *codedeploy.ListDeploymentConfigsInput) (*codedeploy.ListDeploymentConfigsOutput, error) {
+	if err := c.allow(ctx, by, "ListDeploymentConfigs", nil); err != nil {
 		return nil, err
 	}
 	var names []string

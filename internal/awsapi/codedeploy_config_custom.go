@@ -14,7 +14,7 @@ import (
 const reservedPrefix = "CodeDeployDefault."
 
 func (c *codeDeploy) createDeploymentConfig(ctx context.Context, by Principal, in *codedeploy.CreateDeploymentConfigInput) (*codedeploy.CreateDeploymentConfigOutput, error) {
-	if err := c.allow(by, "CreateDeploymentConfig", nil); err != nil {
+	if err := c.allowOn(ctx, by, "CreateDeploymentConfig", c.configARN(in.DeploymentConfigName)); err != nil {
 		return nil, err
 	}
 	name := in.DeploymentConfigName
@@ -101,7 +101,7 @@ func routing(config *cloud.DeploymentConfig, in *codedeploy.TrafficRoutingConfig
 // deleteDeploymentConfig removes a custom configuration that nobody uses. One that does not exist is none: the model has
 // no error for it.
 func (c *codeDeploy) deleteDeploymentConfig(ctx context.Context, by Principal, in *codedeploy.DeleteDeploymentConfigInput) (*nothing, error) {
-	if err := c.allow(by, "DeleteDeploymentConfig", nil); err != nil {
+	if err := c.allowOn(ctx, by, "DeleteDeploymentConfig", c.configARN(in.DeploymentConfigName)); err != nil {
 		return nil, err
 	}
 	name := in.DeploymentConfigName

@@ -86,7 +86,17 @@ func (c *codeDeploy) endWait(ctx context.Context, by Principal, operation, id st
 // putHookStatus takes the callback of a hook. It checks in the order deployment, status, execution id, completed; the
 // last two are the domain's. A second callback is refused even with the same status.
 func (c *codeDeploy) putHookStatus(ctx context.Context, by Principal, in *codedeploy.PutLifecycleEventHookExecutionStatusInput) (*codedeploy.PutLifecycleEventHookExecutionStatusOutput, error) {
-	d, err := c.deployment(ctx, by, "PutLifecycleEventHookExecutionStatus", in.DeploymentID)
+	const operation = "PutLifecycleEventHookExecutionStatus"
+	d, err := c.deployment(ctx, by, operation, in.DeploymentID)
+	if denied, ok := errors.AsType[*Error](err); ok && denied.Name == "AccessDeniedException" {
+		noted := c.cfg.Control.Denied(ctx, HookDenial{
+			DeploymentID: in.DeploymentID, ExecutionID: in.LifecycleEventHookExecutionID,
+			Action: serviceCodeDeploy + ":" + operation, Message: denied.Message, By: by,
+		})
+		if noted != nil {
+			return nil, noted // the caller tries again, so that it is noted
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

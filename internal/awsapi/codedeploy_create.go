@@ -17,7 +17,7 @@ var errDescriptionTooLong = fault("DescriptionTooLongException", "The descriptio
 // the deployment, as it does on AWS.
 func (c *codeDeploy) createDeployment(ctx context.Context, by Principal, in *codedeploy.CreateDeploymentInput) (*codedeploy.CreateDeploymentOutput, error) {
 	on := groupName{in.ApplicationName, in.DeploymentGroupName}
-	if err := c.allow(by, "CreateDeployment", &on); err != nil {
+	if err := c.allow(ctx, by, "CreateDeployment", &on); err != nil {
 		return nil, err
 	}
 	if err := checkGroupName(on.application, on.group); err != nil {

@@ -13,7 +13,10 @@ import (
 
 func (c *codeDeploy) createDeploymentGroup(ctx context.Context, by Principal, in *codedeploy.CreateDeploymentGroupInput) (*codedeploy.CreateDeploymentGroupOutput, error) {
 	on := groupName{in.ApplicationName, in.DeploymentGroupName}
-	if err := c.allow(by, "CreateDeploymentGroup", &on); err != nil {
+	if err := c.allow(ctx, by, "CreateDeploymentGroup", &on); err != nil {
+		return nil, err
+	}
+	if err := c.allowPass(ctx, by, in.ServiceRoleARN); err != nil {
 		return nil, err
 	}
 	if err := checkGroupName(on.application, on.group); err != nil {
@@ -318,7 +321,10 @@ func (c *codeDeploy) groupOf(st cloud.State, on groupName) (cloud.DeploymentGrou
 // updateDeploymentGroup replaces the members that are given whole; those that are absent keep their value.
 func (c *codeDeploy) updateDeploymentGroup(ctx context.Context, by Principal, in *codedeploy.UpdateDeploymentGroupInput) (*codedeploy.UpdateDeploymentGroupOutput, error) {
 	on := groupName{in.ApplicationName, in.CurrentDeploymentGroupName}
-	if err := c.allow(by, "UpdateDeploymentGroup", &on); err != nil {
+	if err := c.allow(ctx, by, "UpdateDeploymentGroup", &on); err != nil {
+		return nil, err
+	}
+	if err := c.allowPass(ctx, by, in.ServiceRoleARN); err != nil {
 		return nil, err
 	}
 	if err := checkGroupName(on.application, on.group); err != nil {
@@ -385,7 +391,7 @@ func merge(stored json.RawMessage, in *codedeploy.UpdateDeploymentGroupInput) (*
 // deleteDeploymentGroup removes a group. One that does not exist is none: the model has no error for it.
 func (c *codeDeploy) deleteDeploymentGroup(ctx context.Context, by Principal, in *codedeploy.DeleteDeploymentGroupInput) (*codedeploy.DeleteDeploymentGroupOutput, error) {
 	on := groupName{in.ApplicationName, in.DeploymentGroupName}
-	if err := c.allow(by, "DeleteDeploymentGroup", &on); err != nil {
+	if err := c.allow(ctx, by, "DeleteDeploymentGroup", &on); err != nil {
 		return nil, err
 	}
 	if err := checkGroupName(on.application, on.group); err != nil {
@@ -421,7 +427,7 @@ func (c *codeDeploy) batchGetDeploymentGroups(ctx context.Context, by Principal,
 	var missing []string
 	for _, name := range in.DeploymentGroupNames {
 		on := groupName{in.ApplicationName, name}
-		if err := c.allow(by, "BatchGetDeploymentGroups", &on); err != nil {
+		if err := c.allow(ctx, by, "BatchGetDeploymentGroups", &on); err != nil {
 			return nil, err
 		}
 		if err := checkGroupName(on.application, on.group); err != nil {

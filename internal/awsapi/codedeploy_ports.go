@@ -35,6 +35,9 @@ type Control interface {
 	// Report takes the callback of a hook; deploy.CodeHookUnknown where the execution id was never given out for this
 	// deployment, CodeHookCompleted where it was answered before or its event has ended.
 	Report(ctx context.Context, r HookReport) error
+	// Denied notes that the callback of a hook was refused for want of a permission, so that its verdict can say so. A
+	// callback that is none of a hook in progress is not noted, and no error.
+	Denied(ctx context.Context, r HookDenial) error
 	// Create begins a deployment and answers its id; deploy.CodeActiveDeployment where the group has one. What is wrong
 	// with the revision or the service is no error: the deployment fails.
 	Create(ctx context.Context, r CreateRequest) (string, error)
@@ -145,4 +148,14 @@ type HookReport struct {
 	// Status is deploy.VerdictPass or VerdictFail.
 	Status deploy.VerdictStatus
 	By     Principal
+}
+
+// HookDenial is a callback that was refused for want of a permission.
+type HookDenial struct {
+	DeploymentID string
+	ExecutionID  string
+	// Action is what By was not allowed to do, Message how that was told.
+	Action  string
+	Message string
+	By      Principal
 }

@@ -110,7 +110,7 @@ func revisionInfo(r cloud.Revision) *codedeploy.GenericRevisionInfo {
 }
 
 func (c *codeDeploy) registerApplicationRevision(ctx context.Context, by Principal, in *codedeploy.RegisterApplicationRevisionInput) (*nothing, error) {
-	if err := c.allow(by, "RegisterApplicationRevision", &groupName{application: in.ApplicationName}); err != nil {
+	if err := c.allow(ctx, by, "RegisterApplicationRevision", &groupName{application: in.ApplicationName}); err != nil {
 		return nil, err
 	}
 	if err := checkApplicationName(in.ApplicationName); err != nil {
@@ -151,8 +151,8 @@ func revisionOf(st cloud.State, application string, r cloud.Revision) (cloud.Rev
 	return cloud.Find[cloud.Revision](st, r.ResourceKey())
 }
 
-func (c *codeDeploy) getApplicationRevision(_ context.Context, by Principal, in *codedeploy.GetApplicationRevisionInput) (*codedeploy.GetApplicationRevisionOutput, error) {
-	if err := c.allow(by, "GetApplicationRevision", &groupName{application: in.ApplicationName}); err != nil {
+func (c *codeDeploy) getApplicationRevision(ctx context.Context, by Principal, in *codedeploy.GetApplicationRevisionInput) (*codedeploy.GetApplicationRevisionOutput, error) {
+	if err := c.allow(ctx, by, "GetApplicationRevision", &groupName{application: in.ApplicationName}); err != nil {
 		return nil, err
 	}
 	if err := checkApplicationName(in.ApplicationName); err != nil {
@@ -173,8 +173,8 @@ func (c *codeDeploy) getApplicationRevision(_ context.Context, by Principal, in 
 	return &codedeploy.GetApplicationRevisionOutput{ApplicationName: in.ApplicationName, Revision: location(r, true), RevisionInfo: revisionInfo(r)}, nil
 }
 
-func (c *codeDeploy) batchGetApplicationRevisions(_ context.Context, by Principal, in *codedeploy.BatchGetApplicationRevisionsInput) (*codedeploy.BatchGetApplicationRevisionsOutput, error) {
-	if err := c.allow(by, "BatchGetApplicationRevisions", &groupName{application: in.ApplicationName}); err != nil {
+func (c *codeDeploy) batchGetApplicationRevisions(ctx context.Context, by Principal, in *codedeploy.BatchGetApplicationRevisionsInput) (*codedeploy.BatchGetApplicationRevisionsOutput, error) {
+	if err := c.allow(ctx, by, "BatchGetApplicationRevisions", &groupName{application: in.ApplicationName}); err != nil {
 		return nil, err
 	}
 	if err := checkApplicationName(in.ApplicationName); err != nil {
@@ -206,8 +206,8 @@ func (c *codeDeploy) batchGetApplicationRevisions(_ context.Context, by Principa
 	return out, nil
 }
 
-func (c *codeDeploy) listApplicationRevisions(_ context.Context, by Principal, in *codedeploy.ListApplicationRevisionsInput) (*codedeploy.ListApplicationRevisionsOutput, error) {
-	if err := c.allow(by, "ListApplicationRevisions", &groupName{application: in.ApplicationName}); err != nil {
+func (c *codeDeploy) listApplicationRevisions(ctx context.Context, by Principal, in *codedeploy.ListApplicationRevisionsInput) (*codedeploy.ListApplicationRevisionsOutput, error) {
+	if err := c.allow(ctx, by, "ListApplicationRevisions", &groupName{application: in.ApplicationName}); err != nil {
 		return nil, err
 	}
 	if err := checkApplicationName(in.ApplicationName); err != nil {

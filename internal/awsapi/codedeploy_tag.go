@@ -12,7 +12,7 @@ import (
 
 // tagged is something that has tags: what it is, and how to store others.
 type tagged struct {
-	on   groupName
+	arn  string // as the resource is called here, whatever region the caller wrote
 	tags map[string]string
 	put  func(d *cloud.Draft, tags map[string]string)
 }
@@ -30,20 +30,20 @@ func (c *codeDeploy) find(st cloud.State, arn string) (t tagged, missing error, 
 	switch fields[5] {
 	case "application":
 		a, ok := cloud.Find[cloud.Application](st, name)
-		t = tagged{groupName{application: name}, a.Tags, func(d *cloud.Draft, tags map[string]string) { a.Tags = tags; d.Put(a) }}
+		t = tagged{c.arn(groupName{application: name}), a.Tags, func(d *cloud.Draft, tags map[string]string) { a.Tags = tags; d.Put(a) }}
 		if !ok {
 			missing = fault("ApplicationDoesNotExistException", "No application found for name: "+name)
 		}
 	case "deploymentgroup":
 		g, ok := cloud.Find[cloud.DeploymentGroup](st, name)
 		application, group, _ := strings.Cut(name, "/")
-		t = tagged{groupName{application, group}, g.Tags, func(d *cloud.Draft, tags map[string]string) { g.Tags = tags; d.Put(g) }}
+		t = tagged{c.arn(groupName{application, group}), g.Tags, func(d *cloud.Draft, tags map[string]string) { g.Tags = tags; d.Put(g) }}
 		if !ok {
 			missing = fault("DeploymentGroupDoesNotExistException", "No Deployment Group found for name: "+group)
 		}
 	case "deploymentconfig":
 		dc, ok := cloud.Find[cloud.DeploymentConfig](st, name)
-		t = tagged{groupName{}, dc.Tags, func(d *cloud.Draft, tags map[string]string) { dc.Tags = tags; d.Put(dc) }}
+		t = tagged{c.configARN(name), dc.Tags, func(d *cloud.Draft, tags map[string]string) { dc.Tags = tags; d.Put(dc) }}
 		if !ok {
 			missing = fault("DeploymentConfigDoesNotExistException", "The deployment configuration "+name+" does not exist.")
 		}
@@ -60,7 +60,7 @@ func (c *codeDeploy) editTags(ctx context.Context, by Principal, operation, arn 
 		if err != nil {
 			return err
 		}
-		if err := c.allow(by, operation, &t.on); err != nil {
+		if err := c.allowOn(ctx, by, operation, t.arn); err != nil {
 			return err
 		}
 		if missing != nil {
@@ -101,12 +101,12 @@ func (c *codeDeploy) untagResource(ctx context.Context, by Principal, in *codede
 	})
 }
 
-func (c *codeDeploy) listTagsForResource(_ context.Context, by Principal, in *codedeploy.ListTagsForResourceInput) (*codedeploy.ListTagsForResourceOutput, error) {
+func (c *codeDeploy) listTagsForResource(ctx context.Context, by Principal, in *codedeploy.ListTagsForResourceInput) (*codedeploy.ListTagsForResourceOutput, error) {
 	t, _, err := c.find(c.cfg.Resources.State(), in.ResourceARN)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.allow(by, "ListTagsForResource", &t.on); err != nil {
+	if err := c.allowOn(ctx, by, "ListTagsForResource", t.arn); err != nil {
 		return nil, err
 	}
 	out := &codedeploy.ListTagsForResourceOutput{Tags: []codedeploy.Tag{}}

@@ -46,12 +46,18 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // Kind says what stands behind credentials.
 type Kind string
 
-// The kinds of principals. Root may do everything, the others only what their Scope says.
+// The kinds of principals. Root may do everything, users and roles what their policies say, functions and tasks of
+// greengate.yaml, which have no role, what their Scope says.
 const (
 	KindRoot     Kind = "root"
+	KindUser     Kind = "user"
+	KindRole     Kind = "role"
 	KindFunction Kind = "function"
 	KindTask     Kind = "task"
 )
+
+// session reports whether session credentials may be of the kind.
+func (k Kind) session() bool { return k == KindRole || k == KindFunction || k == KindTask }
 
 // Scope limits what session credentials may do. The zero Scope allows nothing.
 type Scope struct {
@@ -70,6 +76,9 @@ type Principal struct {
 	AccountID string `json:"account"`
 	Kind      Kind   `json:"kind"`
 	Scope     Scope  `json:"scope,omitzero"`
+	// Role is the ARN of the role that was taken on; UserID is the unique id of a user (AIDA…) or session (AROA…:NAME).
+	Role   string `json:"role,omitempty"`
+	UserID string `json:"userId,omitempty"`
 }
 
 // Keys finds the secret of an access key id. now decides about expiry. The session token is empty for long-lived keys.
@@ -91,7 +100,9 @@ type KeyRingConfig struct {
 	// be anybody, and with another one all session credentials are refused.
 	MasterKey []byte
 	Root      []RootKey
-	Now       func() time.Time
+	// User finds who has a key of a user, ErrUnknownKey where nobody has it or it is not active; nil knows none.
+	User func(accessKeyID string) (Principal, error)
+	Now  func() time.Time
 }
 
 // KeyRing holds the root keys and issues session credentials. Nothing about an issued session is stored: its token
@@ -102,6 +113,8 @@ type KeyRing struct {
 	root      []RootKey
 	tokenKey  []byte
 	secretKey []byte
+	userKey   []byte
+	user      func(accessKeyID string) (Principal, error)
 	now       func() time.Time
 }
 
@@ -116,6 +129,7 @@ type Credentials struct {
 const (
 	masterKeySize = 32
 	sessionPrefix = "ASIA"
+	userPrefix    = "AKIA"
 	// maxTokenSize bounds what is decoded for a stranger.
 	maxTokenSize = 4096
 	// MaxSessionTTL is the longest life of session credentials: a hook may run an hour, a termination wait 48.
@@ -145,6 +159,8 @@ func NewKeyRing(c KeyRingConfig) (*KeyRing, error) {
 		root:      slices.Clone(c.Root),
 		tokenKey:  mac(c.MasterKey, "greengate session token v1"),
 		secretKey: mac(c.MasterKey, "greengate session secret v1"),
+		userKey:   mac(c.MasterKey, "greengate user secret v1"),
+		user:      c.User,
 		now:       c.Now,
 	}, nil
 }
@@ -159,8 +175,8 @@ type claims struct {
 // Issue returns credentials for p that end after ttl (rounded to seconds, at most MaxSessionTTL). Root credentials are
 // never issued: a session must not outrank its holder.
 func (k *KeyRing) Issue(p Principal, ttl time.Duration) (Credentials, error) {
-	if p.Kind != KindFunction && p.Kind != KindTask {
-		return Credentials{}, fmt.Errorf("issue session credentials: kind %q is not function or task", p.Kind)
+	if !p.Kind.session() {
+		return Credentials{}, fmt.Errorf("issue session credentials: kind %q is not role, function or task", p.Kind)
 	}
 	if ttl < time.Second || ttl > MaxSessionTTL {
 		return Credentials{}, fmt.Errorf("issue session credentials: a life of %s is not between 1s and %s", ttl, MaxSessionTTL)
@@ -168,7 +184,7 @@ func (k *KeyRing) Issue(p Principal, ttl time.Duration) (Credentials, error) {
 	if p.AccountID == "" {
 		p.AccountID = k.account
 	}
-	id, err := newAccessKeyID()
+	id, err := newAccessKeyID(sessionPrefix)
 	if err != nil {
 		return Credentials{}, err
 	}
@@ -197,7 +213,7 @@ func (k *KeyRing) Lookup(accessKeyID, sessionToken string, now time.Time) (Secre
 	}
 	switch {
 	case found == nil:
-		return "", Principal{}, ErrUnknownKey
+		return k.lookupUser(accessKeyID, sessionToken)
 	case sessionToken != "":
 		return "", Principal{}, ErrInvalidToken
 	}
@@ -206,6 +222,32 @@ func (k *KeyRing) Lookup(accessKeyID, sessionToken string, now time.Time) (Secre
 		AccountID: k.account,
 		Kind:      KindRoot,
 	}, nil
+}
+
+// NewUserKey makes a long-lived key pair for a user. The secret is derived from the id, so that it need not be stored and
+// is never told again.
+func (k *KeyRing) NewUserKey() (id string, secret Secret, err error) {
+	id, err = newAccessKeyID(userPrefix)
+	return id, k.userSecret(id), err
+}
+
+// userSecret has 40 characters, as at AWS.
+func (k *KeyRing) userSecret(id string) Secret {
+	return Secret(base64.RawURLEncoding.EncodeToString(mac(k.userKey, id)[:30]))
+}
+
+func (k *KeyRing) lookupUser(id, token string) (Secret, Principal, error) {
+	if k.user == nil || !strings.HasPrefix(id, userPrefix) {
+		return "", Principal{}, ErrUnknownKey
+	}
+	p, err := k.user(id)
+	switch {
+	case err != nil:
+		return "", Principal{}, err
+	case token != "":
+		return "", Principal{}, ErrInvalidToken
+	}
+	return k.userSecret(id), p, nil
 }
 
 func (k *KeyRing) lookupSession(accessKeyID, token string, now time.Time) (Secret, Principal, error) {
@@ -221,7 +263,7 @@ func (k *KeyRing) lookupSession(accessKeyID, token string, now time.Time) (Secre
 	if subtle.ConstantTimeCompare([]byte(c.AccessKeyID), []byte(accessKeyID)) != 1 {
 		return "", Principal{}, ErrInvalidToken
 	}
-	if c.Principal.Kind != KindFunction && c.Principal.Kind != KindTask {
+	if !c.Principal.Kind.session() {
 		return "", Principal{}, ErrInvalidToken
 	}
 	if now.Unix() >= c.Expires {
@@ -251,13 +293,13 @@ func (k *KeyRing) secretOf(body []byte) Secret {
 	return Secret(base64.RawURLEncoding.EncodeToString(mac(k.secretKey, string(body))[:30]))
 }
 
-// newAccessKeyID returns ASIA and 16 random characters (80 bits), the form that SDKs and scanners know.
-func newAccessKeyID() (string, error) {
+// newAccessKeyID returns a prefix and 16 random characters (80 bits), the form that SDKs and scanners know.
+func newAccessKeyID(prefix string) (string, error) {
 	var b [10]byte
 	if _, err := rand.Read(b[:]); err != nil {
 		return "", fmt.Errorf("read random access key id: %w", err)
 	}
-	return sessionPrefix + base32.StdEncoding.EncodeToString(b[:]), nil
+	return prefix + base32.StdEncoding.EncodeToString(b[:]), nil
 }
 
 func mac(key []byte, message string) []byte {

@@ -31,6 +31,7 @@ type house struct {
 	stops       []StopRequest
 	continues   []ContinueRequest
 	reports     []HookReport
+	denials     []HookDenial
 	broken      error // answered to every read, when set
 }
 
@@ -134,6 +135,13 @@ func (h *house) Continue(_ context.Context, r ContinueRequest) error {
 }
 
 func (h *house) Create(context.Context, CreateRequest) (string, error) { return "d-NEW000001", nil }
+
+func (h *house) Denied(_ context.Context, r HookDenial) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.denials = append(h.denials, r)
+	return nil
+}
 
 func (h *house) Report(_ context.Context, r HookReport) error {
 	h.mu.Lock()

@@ -24,12 +24,11 @@ func Typed[In, Out any](f func(ctx context.Context, by Principal, in In) (Out, e
 	}
 }
 
-// greengateOperation wraps an operation of our own. Its action is greengate:NAME, on every resource: root, and who has
-// the action in scope. What a scoped principal may touch beyond that is the operation's own to check.
+// greengateOperation wraps an operation of our own. Its action is greengate:NAME, on every resource of ours.
 func greengateOperation(name string, op Operation, cfg Config) operation {
 	arn := "arn:aws:greengate:" + cfg.Region + ":" + cfg.AccountID + ":*"
 	return func(ctx context.Context, by Principal, decode func(any) error) (any, error) {
-		if err := authorize(by, serviceGreengate+":"+name, arn, nil); err != nil {
+		if err := cfg.Access.Allow(ctx, by, AccessRequest{Action: serviceGreengate + ":" + name, Resource: arn}); err != nil {
 			return nil, err
 		}
 		var input json.RawMessage

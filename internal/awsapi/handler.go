@@ -12,22 +12,34 @@ type Handlers map[string]Handler
 type Handler struct {
 	// Action is the IAM action where it is not the operation's own name ("lambda:InvokeFunction" for Invoke).
 	Action string
-	run    func(ctx context.Context, by Principal, decode func(any) error, allow func(arns []string) error) (any, error)
+	// open says that everybody with valid credentials may call it.
+	open bool
+	run  func(ctx context.Context, by Principal, decode func(any) error, allow func(needs []AccessRequest) error) (any, error)
 }
 
 // Handle makes a Handler of a method over shapes. on names the resources that a call is about, as ARNs: the caller must
 // be allowed the action on each of them before f runs. Without on, or where it names none, the resource is "*".
 func Handle[In, Out any](f func(ctx context.Context, by Principal, in *In) (*Out, error), on func(in *In) []string) Handler {
-	return Handler{run: func(ctx context.Context, by Principal, decode func(any) error, allow func([]string) error) (any, error) {
+	return HandleNeeds(f, func(_ Principal, in *In) []AccessRequest {
+		if on == nil {
+			return nil
+		}
+		var needs []AccessRequest
+		for _, arn := range on(in) {
+			needs = append(needs, AccessRequest{Resource: arn})
+		}
+		return needs
+	})
+}
+
+// HandleNeeds is Handle for an operation that needs other actions too, such as iam:PassRole, or has values for conditions.
+func HandleNeeds[In, Out any](f func(ctx context.Context, by Principal, in *In) (*Out, error), needs func(by Principal, in *In) []AccessRequest) Handler {
+	return Handler{run: func(ctx context.Context, by Principal, decode func(any) error, allow func([]AccessRequest) error) (any, error) {
 		in := new(In)
 		if err := decode(in); err != nil {
 			return nil, err
 		}
-		var arns []string
-		if on != nil {
-			arns = on(in)
-		}
-		if err := allow(arns); err != nil {
+		if err := allow(needs(by, in)); err != nil {
 			return nil, err
 		}
 		out, err := f(ctx, by, in)
@@ -44,27 +56,10 @@ func (h Handler) As(action string) Handler {
 	return h
 }
 
-// Access decides what principals may do.
-type Access interface {
-	// Allow is nil where by may carry out the action ("ecs:CreateService") on the resource, an ARN or "*"; else an
-	// *Error that says what is missing. context holds values of condition keys, and may be nil.
-	Allow(ctx context.Context, by Principal, r AccessRequest) error
-}
-
-// AccessRequest is one question of Access.
-type AccessRequest struct {
-	Action   string
-	Resource string
-	// Context holds values of IAM condition keys, such as iam:PassedToService.
-	Context map[string][]string
-}
-
-// scopes decides by what credentials say themselves: root may everything, others what their scope lists.
-type scopes struct{}
-
-// Allow implements Access.
-func (scopes) Allow(_ context.Context, by Principal, r AccessRequest) error {
-	return authorize(by, r.Action, r.Resource, nil)
+// Open is the handler for everybody with valid credentials: nothing needs to be allowed, and nothing can be denied.
+func (h Handler) Open() Handler {
+	h.open = true
+	return h
 }
 
 // operation makes what the server runs of a handler: decode, authorize, run.
@@ -73,12 +68,18 @@ func (h Handler) operation(action string, access Access) operation {
 		action = h.Action
 	}
 	return func(ctx context.Context, by Principal, decode func(any) error) (any, error) {
-		return h.run(ctx, by, decode, func(arns []string) error {
-			if len(arns) == 0 {
-				arns = []string{"*"}
+		return h.run(ctx, by, decode, func(needs []AccessRequest) error {
+			if h.open {
+				return nil
 			}
-			for _, arn := range arns {
-				if err := access.Allow(ctx, by, AccessRequest{Action: action, Resource: arn}); err != nil {
+			if len(needs) == 0 {
+				needs = []AccessRequest{{Resource: "*"}}
+			}
+			for _, need := range needs {
+				if need.Action == "" {
+					need.Action = action
+				}
+				if err := access.Allow(ctx, by, need); err != nil {
 					return err
 				}
 			}

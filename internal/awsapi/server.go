@@ -48,7 +48,7 @@ type Config struct {
 	// Resources keeps applications, groups, configurations and revisions.
 	Resources Resources
 
-	// Access decides about every operation of Services; nil asks the scope of the credentials alone.
+	// Access decides about every operation; nil asks the scope of the credentials alone (Scopes).
 	Access Access
 	// Services are the handlers of each service by its prefix in IAM actions: "ecs", "elasticloadbalancing".
 	Services map[string]Handlers
@@ -95,8 +95,9 @@ func New(cfg Config) (*Server, error) {
 		cfg.MaxObject = DefaultMaxObject
 	}
 	if cfg.Access == nil {
-		cfg.Access = scopes{}
+		cfg.Access = Scopes{}
 	}
+	cfg.Access = guard{cfg.Access}
 	d, err := newDispatcher()
 	if err != nil {
 		return nil, fmt.Errorf("create API server: %w", err)
@@ -227,21 +228,23 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request, x *exchange) (out a
 		}
 	}()
 	// Who is not known to us learns nothing about what we serve: authentication comes first.
-	if err := s.authenticate(w, r, x); err != nil {
+	ctx, err := s.authenticate(w, r, x)
+	if err != nil {
 		return nil, err
 	}
 	op := s.operations[x.call.target]
 	if op == nil {
 		return nil, x.call.unknown()
 	}
-	return op(r.Context(), x.principal, x.call.decode)
+	return op(ctx, x.principal, x.call.decode)
 }
 
-// authenticate verifies the signature and puts the body into the call.
-func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, x *exchange) error {
+// authenticate verifies the signature and puts the body into the call. The context that it returns knows what conditions
+// of policies may ask of the request.
+func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, x *exchange) (context.Context, error) {
 	signed, err := beginVerify(r, s.cfg.Keys, s.cfg.Now())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c, limit := x.call, s.limit(x.call)
 	limited := http.MaxBytesReader(w, r.Body, limit)
@@ -251,18 +254,18 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, x *exchang
 		err = s.readBody(signed, r, c, limited)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	x.principal = signed.principal
 	if c.form {
 		if err := s.dispatcher.readForm(r, c, c.request.Body); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if c.service != nil && signed.auth.service != c.service.Signing {
-		return invalidSignature("Credential should be scoped to correct service: '" + c.service.Signing + "'.")
+		return nil, invalidSignature("Credential should be scoped to correct service: '" + c.service.Signing + "'.")
 	}
-	return nil
+	return withFacts(r, signed), nil
 }
 
 // limit is the largest body of a call, in bytes.

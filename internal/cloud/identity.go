@@ -77,10 +77,10 @@ type IAMUser struct {
 	Tags map[string]string `json:"tags,omitempty"`
 }
 
-// AccessKey is a long-lived key of a user. Sealed is its secret, encrypted with the installation's key.
+// AccessKey is a long-lived key of a user. Its secret is stored nowhere: it is derived from the id and the installation's
+// master key.
 type AccessKey struct {
 	ID      string    `json:"id"` // AKIA…
-	Sealed  []byte    `json:"sealed"`
 	Active  bool      `json:"active"`
 	Created time.Time `json:"created"`
 }

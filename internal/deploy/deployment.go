@@ -152,6 +152,8 @@ type HookRun struct {
 	Attempt int       `json:"attempt"` // from 1
 	Seq     int64     `json:"seq"`
 	Started time.Time `json:"started"`
+	// Denied says which permission its callback was refused for; empty where none was.
+	Denied string `json:"denied,omitempty"`
 }
 
 // HookList names a list of hooks that runs in order.

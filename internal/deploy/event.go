@@ -11,6 +11,7 @@ const (
 	EventTick      EventKind = "Tick"      // Deployment.Due has come
 	EventOutcome   EventKind = "Outcome"   // an effect ended
 	EventReported  EventKind = "Reported"  // a hook reported through the callback
+	EventDenied    EventKind = "Denied"    // a hook's callback was refused: its role may not report
 	EventStop      EventKind = "Stop"      // somebody asked to stop
 	EventContinue  EventKind = "Continue"  // somebody ended a wait
 	EventAlarm     EventKind = "Alarm"     // the watch saw an alarm
@@ -22,12 +23,12 @@ const (
 type Event struct {
 	Kind EventKind `json:"kind"`
 	At   time.Time `json:"at"`
-	// Seq is the effect that ended, or the hook that reported.
+	// Seq is the effect that ended, or the hook that reported or was denied.
 	Seq     int64    `json:"seq,omitempty"`
 	Outcome *Outcome `json:"outcome,omitempty"`
 	// Report is what the callback said: pass or fail.
 	Report VerdictStatus `json:"report,omitempty"`
-	// By is the principal behind Stop, Continue or Reported.
+	// By is the principal behind Stop, Continue, Reported or Denied.
 	By string `json:"by,omitempty"`
 	// GoBack overrides the policy of a Stop; nil leaves it to the policy.
 	GoBack *bool `json:"goBack,omitempty"`

@@ -36,6 +36,7 @@ func candidates(d *Deployment, now time.Time) []Event {
 		for _, v := range []VerdictStatus{VerdictPass, VerdictFail} {
 			events = append(events, Event{Kind: EventReported, Seq: d.Run.Seq, Report: v, By: "role"})
 		}
+		events = append(events, Event{Kind: EventDenied, Seq: d.Run.Seq, Message: "role r may not report", By: "role"})
 	}
 	for i := range events {
 		events[i].At = now

@@ -38,20 +38,24 @@ func (m *machine) startHook(l HookList, index, attempt int) {
 func (m *machine) hookEvent() bool {
 	run := m.d.Run
 	if run == nil {
-		return m.ev.Kind == EventReported // nobody waits for it
+		return m.ev.Kind == EventReported || m.ev.Kind == EventDenied // nobody waits for it
 	}
 	switch {
 	case m.closed != nil && m.closed.Seq == run.Seq:
 		m.judge(m.outcomeVerdict())
 	case m.ev.Kind == EventReported && m.ev.Seq == run.Seq:
 		m.cancel(run.Seq, true)
+		m.d.Run.Denied = "" // this one got through
 		v := Verdict{Status: m.ev.Report, Message: withDetail("reported by "+m.ev.By, m.ev.Message)}
 		if v.Status != VerdictPass {
 			v.Reason = ReasonHookFailed
 			v.Status = VerdictFail
 		}
 		m.judge(v)
-	case m.ev.Kind == EventReported:
+	case m.ev.Kind == EventDenied && m.ev.Seq == run.Seq:
+		m.d.Run.Denied = m.ev.Message
+		m.note(ReasonPermissions, "the callback of hook %s was refused: %s", m.d.Hooks(run.List)[run.Index].Name, m.ev.Message)
+	case m.ev.Kind == EventReported, m.ev.Kind == EventDenied:
 	case m.expired():
 		m.cancel(run.Seq, false)
 		m.judge(Verdict{
@@ -77,6 +81,11 @@ func (m *machine) judge(v Verdict) {
 	run := *m.d.Run
 	m.d.Run, m.d.Deadline = nil, time.Time{}
 	hook := m.d.Hooks(run.List)[run.Index]
+	if run.Denied != "" && v.Status != VerdictPass {
+		// What the hook found nobody knows, so the version is not blamed.
+		v.Status, v.Reason = VerdictError, ReasonInconclusive
+		v.Message = withDetail("its verdict could not be reported: "+run.Denied, v.Message)
+	}
 	v.Hook, v.Kind, v.Event, v.Attempt, v.Seq = hook.Name, hook.Kind, run.List, run.Attempt, run.Seq
 	if v.Start.IsZero() {
 		v.Start = run.Started

@@ -9,6 +9,8 @@ var (
 	ErrPermanent = errors.New("permanent")
 	// ErrConflict says that somebody else changed the weights that a route was to change.
 	ErrConflict = errors.New("weights were changed by somebody else")
+	// ErrPermission marks a permanent fault that is the lack of a permission.
+	ErrPermission = errors.New("a permission is missing")
 )
 
 // Permanent marks err as one that no repetition can cure. Its message stays what it is: people read it.
@@ -18,6 +20,14 @@ type permanent struct{ error }
 
 func (e permanent) Is(target error) bool { return target == ErrPermanent }
 func (e permanent) Unwrap() error        { return e.error }
+
+// Forbidden marks err as the lack of a permission, which no repetition cures. Its message stays what it is.
+func Forbidden(err error) error { return forbidden{err} }
+
+type forbidden struct{ error }
+
+func (e forbidden) Is(target error) bool { return target == ErrPermission || target == ErrPermanent }
+func (e forbidden) Unwrap() error        { return e.error }
 
 // TaskSetStatus is what a runtime sees of a task set.
 type TaskSetStatus struct {

@@ -136,6 +136,8 @@ func (s *story) command(line string) error {
 		return s.inspected(name, strings.Join(args, " "))
 	case "verdict":
 		return s.verdict(args)
+	case "denied":
+		return s.denied(args)
 	case "report":
 		return s.report(args)
 	}
@@ -377,6 +379,16 @@ func (s *story) report(args []string) error {
 		return err
 	}
 	s.step(Event{Kind: EventReported, At: s.now, Seq: seq, Report: VerdictStatus(args[0]), By: "check-role"})
+	return nil
+}
+
+// denied reads [#SEQ] MESSAGE: the callback of a hook was refused.
+func (s *story) denied(args []string) error {
+	seq, rest, err := s.hookSeq(args)
+	if err != nil {
+		return err
+	}
+	s.step(Event{Kind: EventDenied, At: s.now, Seq: seq, Message: strings.Join(rest, " "), By: "check-role"})
 	return nil
 }
 

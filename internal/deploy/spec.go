@@ -89,6 +89,11 @@ type Function struct {
 	Env      map[string]string `json:"env,omitempty"`
 	// Digest is of code and configuration; a warm sandbox serves only the same one.
 	Digest string `json:"digest,omitempty"`
+	// ARN is the function's, Role the role that it runs as, and Invoker the role that invokes it: the service role of the
+	// deployment group. They are empty for functions of greengate.yaml, which have no roles.
+	ARN     string `json:"arn,omitempty"`
+	Role    string `json:"role,omitempty"`
+	Invoker string `json:"invoker,omitempty"`
 }
 
 // Promotion says what moves a deployment past the ready wait.

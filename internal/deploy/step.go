@@ -74,7 +74,7 @@ func (m *machine) outcome() bool {
 func (m *machine) interrupted() bool {
 	cause := Cause{Phase: m.d.Phase, Message: m.ev.Message}
 	switch m.ev.Kind {
-	case EventStart, EventTick, EventOutcome, EventReported, EventContinue:
+	case EventStart, EventTick, EventOutcome, EventReported, EventDenied, EventContinue:
 		return false
 	case EventStop:
 		cause.Status, cause.Reason, cause.GoBack = StatusStopped, ReasonStopRequested, m.d.Plan.Rollback.OnStop

@@ -295,7 +295,7 @@ func checkMeaningless(d Deployment, ev Event, out Output) error {
 		open = open || e.Seq == ev.Seq
 	}
 	meaningless := ev.Kind == EventTick && ev.At.Before(due) || ev.Kind == EventOutcome && !open ||
-		ev.Kind == EventReported && (d.Run == nil || d.Run.Seq != ev.Seq) || ev.Kind == EventStart && d.Phase != PhaseCreated ||
+		(ev.Kind == EventReported || ev.Kind == EventDenied) && (d.Run == nil || d.Run.Seq != ev.Seq) || ev.Kind == EventStart && d.Phase != PhaseCreated ||
 		ev.Kind == EventContinue && d.CanContinue(ev.Wait) != nil
 	if !meaningless {
 		return nil

@@ -59,6 +59,9 @@ func failed(ctx context.Context, reason deploy.Reason, err error) (deploy.Outcom
 	if errors.Is(err, deploy.ErrConflict) {
 		reason = deploy.ReasonRouteConflict
 	}
+	if errors.Is(err, deploy.ErrPermission) {
+		reason = deploy.ReasonPermissions
+	}
 	return deploy.Outcome{Reason: reason, Message: err.Error()}, true
 }
 

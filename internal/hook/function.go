@@ -42,6 +42,9 @@ func (h *Hooks) invoke(ctx context.Context, id string, call deploy.HookCall) err
 		timeout = defaultFunctionTimeout
 	}
 	creds, err := h.cfg.Caller.Credentials(call, time.Hour+timeout)
+	if errors.Is(err, deploy.ErrPermission) {
+		return err // it says who lacks what
+	}
 	if err != nil {
 		return fmt.Errorf("issue credentials for function %s: %w", f.Name, err)
 	}

@@ -30,7 +30,8 @@ type Functions interface {
 type Caller interface {
 	// ExecutionID is the token with which the hook reports.
 	ExecutionID(effect string) string
-	// Credentials are short-lived ones of the hook's role.
+	// Credentials are short-lived ones of the hook's role. Where a role may not do what the hook needs of it, the error
+	// matches deploy.ErrPermission.
 	Credentials(call deploy.HookCall, ttl time.Duration) (sandbox.Credentials, error)
 	// Addresses are those of the service's listeners; test is empty where there is none.
 	Addresses(service string) (production, test string)

@@ -96,5 +96,6 @@ func (nobody) Groups(context.Context, string) ([]string, error)       { return n
 func (nobody) Stop(context.Context, awsapi.StopRequest) error         { return errNone }
 func (nobody) Continue(context.Context, awsapi.ContinueRequest) error { return errNone }
 func (nobody) Report(context.Context, awsapi.HookReport) error        { return errNone }
+func (nobody) Denied(context.Context, awsapi.HookDenial) error        { return nil }
 
 func (nobody) Create(context.Context, awsapi.CreateRequest) (string, error) { return "", errNone }

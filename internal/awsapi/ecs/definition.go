@@ -23,12 +23,27 @@ const (
 )
 
 func (s *Service) definitionHandlers(h awsapi.Handlers) {
-	h["RegisterTaskDefinition"] = awsapi.Handle(s.registerTaskDefinition, nil)
+	h["RegisterTaskDefinition"] = awsapi.HandleNeeds(s.registerTaskDefinition, s.registers)
 	h["DescribeTaskDefinition"] = awsapi.Handle(s.describeTaskDefinition, nil)
 	h["ListTaskDefinitions"] = awsapi.Handle(s.listTaskDefinitions, nil)
 	h["ListTaskDefinitionFamilies"] = awsapi.Handle(s.listTaskDefinitionFamilies, nil)
 	h["DeregisterTaskDefinition"] = awsapi.Handle(s.deregisterTaskDefinition, nil)
 	h["DeleteTaskDefinitions"] = awsapi.Handle(s.deleteTaskDefinitions, nil)
+}
+
+// registers is what registering needs: the action, and the right to hand both roles to tasks.
+func (s *Service) registers(_ awsapi.Principal, in *shape.RegisterTaskDefinitionRequest) []awsapi.AccessRequest {
+	needs := []awsapi.AccessRequest{{Resource: s.definitionARN(in.Family + ":*")}}
+	for _, role := range []string{in.TaskRoleARN, in.ExecutionRoleARN} {
+		if role == "" {
+			continue
+		}
+		if !strings.HasPrefix(role, "arn:") { // ECS takes names too
+			role = "arn:aws:iam::" + s.cfg.AccountID + ":role/" + role
+		}
+		needs = append(needs, awsapi.PassRole(role, "ecs-tasks.amazonaws.com"))
+	}
+	return needs
 }
 
 var familyPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)

@@ -82,11 +82,15 @@ func New(cfg Config) *Service { return &Service{cfg: cfg} }
 func (s *Service) Handlers() awsapi.Handlers {
 	on := func(ref string) []string { name, _ := cloud.FunctionName(ref); return []string{s.arn(name, "")} }
 	return awsapi.Handlers{
-		"CreateFunction":               awsapi.Handle(s.createFunction, func(in *shape.CreateFunctionRequest) []string { return on(in.FunctionName) }),
-		"GetFunction":                  awsapi.Handle(s.getFunction, func(in *shape.GetFunctionRequest) []string { return on(in.FunctionName) }),
-		"GetFunctionConfiguration":     awsapi.Handle(s.getFunctionConfiguration, func(in *shape.GetFunctionConfigurationRequest) []string { return on(in.FunctionName) }),
-		"UpdateFunctionCode":           awsapi.Handle(s.updateFunctionCode, func(in *shape.UpdateFunctionCodeRequest) []string { return on(in.FunctionName) }),
-		"UpdateFunctionConfiguration":  awsapi.Handle(s.updateFunctionConfiguration, func(in *shape.UpdateFunctionConfigurationRequest) []string { return on(in.FunctionName) }),
+		"CreateFunction": awsapi.HandleNeeds(s.createFunction, func(_ awsapi.Principal, in *shape.CreateFunctionRequest) []awsapi.AccessRequest {
+			return s.running(in.FunctionName, in.Role)
+		}),
+		"GetFunction":              awsapi.Handle(s.getFunction, func(in *shape.GetFunctionRequest) []string { return on(in.FunctionName) }),
+		"GetFunctionConfiguration": awsapi.Handle(s.getFunctionConfiguration, func(in *shape.GetFunctionConfigurationRequest) []string { return on(in.FunctionName) }),
+		"UpdateFunctionCode":       awsapi.Handle(s.updateFunctionCode, func(in *shape.UpdateFunctionCodeRequest) []string { return on(in.FunctionName) }),
+		"UpdateFunctionConfiguration": awsapi.HandleNeeds(s.updateFunctionConfiguration, func(_ awsapi.Principal, in *shape.UpdateFunctionConfigurationRequest) []awsapi.AccessRequest {
+			return s.running(in.FunctionName, in.Role)
+		}),
 		"ListFunctions":                awsapi.Handle(s.listFunctions, nil),
 		"DeleteFunction":               awsapi.Handle(s.deleteFunction, func(in *shape.DeleteFunctionRequest) []string { return on(in.FunctionName) }),
 		"Invoke":                       awsapi.Handle(s.invoke, func(in *shape.InvocationRequest) []string { return on(in.FunctionName) }).As("lambda:InvokeFunction"),
@@ -103,6 +107,16 @@ func (s *Service) Handlers() awsapi.Handlers {
 		"GetFunctionCodeSigningConfig": awsapi.Handle(s.getCodeSigning, func(in *shape.GetFunctionCodeSigningConfigRequest) []string { return on(in.FunctionName) }),
 		"GetFunctionConcurrency":       awsapi.Handle(s.getConcurrency, func(in *shape.GetFunctionConcurrencyRequest) []string { return on(in.FunctionName) }),
 	}
+}
+
+// running is what giving a function a role needs: the action, and the right to hand the role to Lambda.
+func (s *Service) running(function, role string) []awsapi.AccessRequest {
+	name, _ := cloud.FunctionName(function)
+	needs := []awsapi.AccessRequest{{Resource: s.arn(name, "")}}
+	if role != "" {
+		needs = append(needs, awsapi.PassRole(role, "lambda.amazonaws.com"))
+	}
+	return needs
 }
 
 func (s *Service) arn(name, qualifier string) string {

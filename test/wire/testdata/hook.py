@@ -29,3 +29,14 @@ def broken(event, context):
 def echo(event, context):
     print("echo", event)
     return {"got": event}
+
+
+def who(event, context):
+    """Says who it is, and what becomes of a call that its role allows and of one that it does not."""
+    me = boto3.client("sts").get_caller_identity()["Arn"]
+    clusters = len(boto3.client("ecs").list_clusters()["clusterArns"])
+    try:
+        boto3.client("ecs").create_cluster(clusterName="denied")
+    except Exception as e:
+        return {"me": me, "clusters": clusters, "denied": str(e)}
+    return "not denied"

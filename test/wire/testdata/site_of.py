@@ -10,7 +10,7 @@ import urllib.request
 import boto3
 import botocore.exceptions
 
-ecs, elb, cd = boto3.client("ecs"), boto3.client("elbv2"), boto3.client("codedeploy")
+iam, ecs, elb, cd = boto3.client("iam"), boto3.client("ecs"), boto3.client("elbv2"), boto3.client("codedeploy")
 SERVER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "server.py")
 
 
@@ -42,9 +42,39 @@ def until(what, look, limit=60):
     raise AssertionError(f"not seen within {limit} s: {what}; last: {found!r}")
 
 
+def role(name, service, attach=(), **inline):
+    """A role that a service takes on; stories share those of a name."""
+    try:
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": service + ".amazonaws.com"}, "Action": "sts:AssumeRole"}]}))
+    except iam.exceptions.EntityAlreadyExistsException:
+        pass
+    for policy in attach:
+        iam.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/" + policy)
+    for policy, statement in inline.items():
+        iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=document(statement))
+    return "arn:aws:iam::000000000000:role/" + name
+
+
+def document(*statements):
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def allow(action, resource="*", **other):
+    return {"Effect": "Allow", "Action": action, "Resource": resource, **other}
+
+
+REPORT = "codedeploy:PutLifecycleEventHookExecutionStatus"
+
+
+def hook_role():
+    return role("hook", "lambda", ["service-role/AWSLambdaBasicExecutionRole"], report=allow(REPORT))
+
+
 class Site:
     def __init__(self, name, test=True, desired=2, group=None, ports=(80, 8080)):
         self.name = name
+        self.role = role("codedeploy", "codedeploy", ["AWSCodeDeployRoleForECS"])
         self.lb = elb.create_load_balancer(Name=name, Subnets=["subnet-a", "subnet-b"], SecurityGroups=["sg-1"])["LoadBalancers"][0]
         lb = self.lb["LoadBalancerArn"]
         self.groups = [self.target_group(f"{name}-t1"), self.target_group(f"{name}-t2")]
@@ -84,7 +114,7 @@ class Site:
         if self.test_arn:
             pair["testTrafficRoute"] = {"listenerArns": [self.test_arn]}
         return dict(
-            applicationName=self.name, deploymentGroupName="g", serviceRoleArn="arn:aws:iam::000000000000:role/codedeploy",
+            applicationName=self.name, deploymentGroupName="g", serviceRoleArn=self.role,
             deploymentStyle={"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"},
             blueGreenDeploymentConfiguration={
                 "deploymentReadyOption": {"actionOnTimeout": "CONTINUE_DEPLOYMENT", "waitTimeInMinutes": 0},

@@ -6,11 +6,10 @@ import sys
 import zipfile
 
 from site_of import *  # noqa: F403
-from site_of import cd, ecs, elb, ended, get, info, refused, until, Site
+from site_of import cd, ecs, elb, ended, get, hook_role, info, refused, until, Site
 
 EVENTS = ["BeforeInstall", "Install", "AfterInstall", "AllowTestTraffic", "AfterAllowTestTraffic", "BeforeAllowTraffic", "AllowTraffic", "AfterAllowTraffic"]
 ROLLBACK = {"enabled": True, "events": ["DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_REQUEST", "DEPLOYMENT_STOP_ON_ALARM"]}
-ROLE = "arn:aws:iam::000000000000:role/hook"
 
 
 def function(name, handler="hook.handler", **env):
@@ -19,7 +18,7 @@ def function(name, handler="hook.handler", **env):
     with zipfile.ZipFile(data, "w") as z:
         z.write(os.path.join(os.path.dirname(os.path.abspath(__file__)), "hook.py"), "hook.py")
     made = boto3.client("lambda").create_function(
-        FunctionName=name, Runtime=f"python{sys.version_info.major}.{sys.version_info.minor}", Handler=handler, Role=ROLE,
+        FunctionName=name, Runtime=f"python{sys.version_info.major}.{sys.version_info.minor}", Handler=handler, Role=hook_role(),
         Code={"ZipFile": data.getvalue()}, Timeout=20, Environment={"Variables": env})
     assert made["State"] == "Active" and made["FunctionArn"].endswith(":function:" + name), made
     return made["FunctionArn"]
@@ -290,7 +289,7 @@ def invoke():
     """Functions on request: answers, errors, the log, versions and aliases."""
     import boto3
     f = boto3.client("lambda")
-    arn = function("echo", handler="hook.echo")
+    arn, ROLE = function("echo", handler="hook.echo"), hook_role()
     out = f.invoke(FunctionName=arn, Payload=b'{"a": 1}', LogType="Tail")
     assert out["StatusCode"] == 200 and json.loads(out["Payload"].read()) == {"got": {"a": 1}} and out["ExecutedVersion"] == "$LATEST", out
     assert "echo {'a': 1}" in base64.b64decode(out["LogResult"]).decode()

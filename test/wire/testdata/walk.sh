@@ -20,10 +20,22 @@ aws ecs create-service --service-name shop --task-definition "$(task v1)" --desi
   --load-balancers targetGroupArn="$blue",containerName=app,containerPort=80
 aws ecs wait services-stable --services shop
 
+# CodeDeploy acts with a service role: it must be allowed to invoke the hook. The function runs as a role of its own, which
+# must be allowed to report.
+trust() {
+  echo '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "'"$1"'.amazonaws.com"}, "Action": "sts:AssumeRole"}]}'
+}
+service_role=$(aws iam create-role --role-name codedeploy --assume-role-policy-document "$(trust codedeploy)" --query Role.Arn --output text)
+aws iam attach-role-policy --role-name codedeploy --policy-arn arn:aws:iam::aws:policy/AWSCodeDeployRoleForECS
+hook_role=$(aws iam create-role --role-name hook --assume-role-policy-document "$(trust lambda)" --query Role.Arn --output text)
+aws iam put-role-policy --role-name hook --policy-name report --policy-document '{"Version": "2012-10-17", "Statement": [
+  {"Effect": "Allow", "Action": "codedeploy:PutLifecycleEventHookExecutionStatus", "Resource": "arn:aws:codedeploy:*:*:deploymentgroup:shop/live"}]}'
+aws iam simulate-principal-policy --policy-source-arn "$service_role" --action-names lambda:InvokeFunction --query 'EvaluationResults[].EvalDecision'
+
 # The application, and a deployment group that goes back by itself.
 aws deploy create-application --application-name shop --compute-platform ECS
 aws deploy create-deployment-group --application-name shop --deployment-group-name live \
-  --service-role-arn arn:aws:iam::000000000000:role/codedeploy \
+  --service-role-arn "$service_role" \
   --deployment-style deploymentType=BLUE_GREEN,deploymentOption=WITH_TRAFFIC_CONTROL \
   --blue-green-deployment-configuration 'deploymentReadyOption={actionOnTimeout=CONTINUE_DEPLOYMENT},terminateBlueInstancesOnDeploymentSuccess={action=TERMINATE}' \
   --auto-rollback-configuration enabled=true,events=DEPLOYMENT_FAILURE \
@@ -50,7 +62,7 @@ def handler(event, context):
 PY
 python3 -m zipfile -c check.zip check.py
 aws lambda create-function --function-name shop-check --runtime python3.11 --handler check.handler --timeout 30 \
-  --role arn:aws:iam::000000000000:role/hook --zip-file fileb://check.zip --environment "Variables={URL=http://$address:8080/}"
+  --role "$hook_role" --zip-file fileb://check.zip --environment "Variables={URL=http://$address:8080/}"
 
 deploy() {
   aws deploy create-deployment --application-name shop --deployment-group-name live --query deploymentId --output text --revision "$(
