@@ -17,11 +17,10 @@ import (
 // pipelineFlags are those by which a pipeline says what it deploys: the files of CodePipeline's "Amazon ECS
 // (Blue/Green)" action.
 type pipelineFlags struct {
-	appspec, taskdef     string
-	images               []string
-	application, group   string
-	service, cluster     string
-
+	appspec, taskdef   string
+	images             []string
+	application, group string
+	service, cluster   string
 }
 
 func (f *pipelineFlags) register(cmd *cobra.Command) {

@@ -12,7 +12,7 @@ import zipfile
 import boto3
 
 from cases import story
-from site_of import cd, ecs, elb, ended, get, info, refused, until, Site
+from site_of import cd, ecs, elb, ended, get, hook_role, info, refused, until, Site
 
 EVENTS = ["BeforeInstall", "Install", "AfterInstall", "AllowTestTraffic", "AfterAllowTestTraffic", "BeforeAllowTraffic", "AllowTraffic", "AfterAllowTraffic"]
 UNTESTED = [e for e in EVENTS if "TestTraffic" not in e]  # without a test listener
@@ -29,7 +29,7 @@ def gate(name, handler="gate.handler"):
         z.write(os.path.join(HERE, "gate.py"), "gate.py")
     return aws_lambda.create_function(
         FunctionName=name, Runtime=f"python{sys.version_info.major}.{sys.version_info.minor}", Handler=handler, Timeout=20,
-        Role="arn:aws:iam::000000000000:role/hook", Code={"ZipFile": data.getvalue()})["FunctionArn"]
+        Role=hook_role(), Code={"ZipFile": data.getvalue()})["FunctionArn"]
 
 
 def payload(function, id, known=()):
@@ -229,12 +229,12 @@ def never_healthy(case):
 @story("aws", 52)
 def canary(case):
     s = site("canary")
-    config("tenth", "Canary", percent=10, minutes=3)
+    config("tenth", "Canary", percent=10, minutes=15)
     with case(52):
         id = s.deploy("v2", deploymentConfigName="tenth")
-        assert steps(s, id, "t2") == [10, 100]
-        assert info(id)["status"] == "Succeeded"
-        assert shifting(s, id) >= 3
+        seen = steps(s, id, "t2")
+        assert seen == [10, 100] and info(id)["status"] == "Succeeded", (seen, info(id))
+        assert shifting(s, id) >= 15
 
 
 def shifting(s, id):
@@ -245,11 +245,12 @@ def shifting(s, id):
 
 @story("unscaled", 51)
 def halves_by_the_real_minute(case):
-    s = site("halves", ports=(81, 8081))
+    s = site("halves")
     config("halves", "Linear", percent=50, minutes=1)
     with case(51):
         id = s.deploy("v2", deploymentConfigName="halves")
-        assert steps(s, id, "t2") == [50, 100]
+        seen = steps(s, id, "t2")
+        assert seen == [50, 100], (seen, info(id))
         took = shifting(s, id)
         assert 60 <= took < 110, took  # a wait behind the last step would make it 120
         assert ended(id, 400)["status"] == "Succeeded"
@@ -422,7 +423,7 @@ def ecs_deploy(case):
 
 @story("default", "test-traffic")
 def test_listener_moves_early(case):
-    s = site("early", ports=(82, 8082))
+    s = site("early")
     gate("early-gate")
     arn = f"arn:aws:codedeploy:us-east-1:000000000000:deploymentgroup:{s.name}/g"
     for tag, version, serves in ((None, "v2", "v2"), ("strict", "v3", "v2")):
@@ -439,7 +440,7 @@ def test_listener_moves_early(case):
 
 @story("default", "hook-return")
 def crashed_hook_fails_at_once(case):
-    s = site("atonce", ports=(82, 8082))
+    s = site("atonce")
     gate("atonce-gate", "gate.crash")
     id = s.deploy("v2", hooks={"BeforeInstall": "atonce-gate"})
     with case("hook-return"):
@@ -461,7 +462,7 @@ def crashed_hook_fails_at_once(case):
 
 @story("default", "promote")
 def tag_of_promotion(case):
-    s = site("promote", ports=(82, 8082))
+    s = site("promote")
     cd.tag_resource(ResourceArn=f"arn:aws:codedeploy:us-east-1:000000000000:deploymentgroup:{s.name}/g", Tags=[{"Key": "greengate:promote", "Value": "manual"}])
     id = s.deploy("v2")
     with case("promote"):

@@ -72,14 +72,14 @@ def hook_role():
 
 
 class Site:
-    def __init__(self, name, test=True, desired=2, group=None, ports=(80, 8080)):
+    def __init__(self, name, test=True, desired=2, group=None):
         self.name = name
         self.role = role("codedeploy", "codedeploy", ["AWSCodeDeployRoleForECS"])
         self.lb = elb.create_load_balancer(Name=name, Subnets=["subnet-a", "subnet-b"], SecurityGroups=["sg-1"])["LoadBalancers"][0]
         lb = self.lb["LoadBalancerArn"]
         self.groups = [self.target_group(f"{name}-t1"), self.target_group(f"{name}-t2")]
-        self.production, self.arn = self.listener(ports[0])
-        self.test, self.test_arn = self.listener(ports[1]) if test else (None, None)
+        self.production, self.arn = self.listener(80)
+        self.test, self.test_arn = self.listener(8080) if test else (None, None)
         ecs.create_cluster(clusterName="c")
         ecs.create_service(
             cluster="c", serviceName=name, taskDefinition=self.task("v1"), desiredCount=desired, launchType="FARGATE", schedulingStrategy="REPLICA",
