@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"greengate/internal/appspec"
@@ -115,18 +116,22 @@ func (l *ahead) tests(h appspec.Hook, where string) bool {
 
 // permissions asks both: the service role must be allowed to invoke the function, and the function's role to report.
 func (l *ahead) permissions(ctx context.Context, where string, f functionInfo) error {
-	asks := []struct{ role, action, on, without string }{
-		{l.group.ServiceRole, "lambda:InvokeFunction", f.Configuration.ARN, "the deployment would fail with IAM_ROLE_PERMISSIONS"},
+	asks := []struct{ role, service, action, on, without string }{
+		{l.group.ServiceRole, "codedeploy.amazonaws.com", "lambda:InvokeFunction", f.Configuration.ARN, "the deployment would fail with IAM_ROLE_PERMISSIONS"},
 		{
-			f.Configuration.Role, "codedeploy:PutLifecycleEventHookExecutionStatus", l.groupARN(f.Configuration.ARN),
+			f.Configuration.Role, "lambda.amazonaws.com", "codedeploy:PutLifecycleEventHookExecutionStatus", l.groupARN(f.Configuration.ARN),
 			"the function could not report, and the deployment would wait for it in vain",
 		},
 	}
 	for _, q := range asks {
+		if err := l.trust(ctx, where, q.role, q.service); err != nil {
+			return err
+		}
 		allowed, err := l.allowed(ctx, q.role, q.action, q.on)
 		switch {
 		case named(err, "NoSuchEntity"):
-			l.add(levelError, where, "the role "+q.role+" does not exist", "aws iam create-role --role-name "+quote(roleName(q.role))+" --assume-role-policy-document file://trust.json")
+			l.add(levelError, where, "the role "+q.role+" does not exist",
+				"aws iam create-role --role-name "+quote(roleName(q.role))+" --assume-role-policy-document "+quote(trustPolicy(q.service)))
 		case err != nil:
 			if err := l.blind("permission "+q.action+" of "+q.role, err); err != nil {
 				return err
@@ -136,6 +141,78 @@ func (l *ahead) permissions(ctx context.Context, where string, f functionInfo) e
 		}
 	}
 	return nil
+}
+
+// trust looks whether a role lets a service take it on. A role that is not there is another finding.
+func (l *ahead) trust(ctx context.Context, where, role, service string) error {
+	var out struct {
+		Document string `xml:"GetRoleResult>Role>AssumeRolePolicyDocument"`
+	}
+	err := l.c.query(ctx, serviceIAM, versionIAM, url.Values{"Action": {"GetRole"}, "RoleName": {roleName(role)}}, &out)
+	if named(err, "NoSuchEntity") {
+		return nil
+	}
+	if err != nil {
+		return l.blind("trust policy of "+role, err)
+	}
+	switch trusted, err := trusts(out.Document, service); {
+	case err != nil:
+		l.add(levelNote, where, "the trust policy of "+role+" was not understood: "+err.Error(), "")
+	case !trusted:
+		l.add(levelError, where, "the role "+role+" does not trust "+service+", which would have to take it on",
+			"aws iam update-assume-role-policy --role-name "+quote(roleName(role))+" --policy-document "+quote(trustPolicy(service)))
+	}
+	return nil
+}
+
+// trusts reports whether a trust policy, escaped as GetRole has it, allows a service to assume its role. Conditions are not
+// looked at.
+func trusts(escaped, service string) (bool, error) {
+	text, err := url.QueryUnescape(escaped)
+	if err != nil {
+		return false, fmt.Errorf("unescape policy: %w", err)
+	}
+	var policy struct {
+		Statement oneOrMore[struct {
+			Effect    string
+			Principal struct{ Service oneOrMore[string] }
+			Action    oneOrMore[string]
+		}]
+	}
+	if err := json.Unmarshal([]byte(text), &policy); err != nil {
+		return false, fmt.Errorf("decode policy: %w", err)
+	}
+	name, domain, _ := strings.Cut(service, ".")
+	isService := func(s string) bool { return strings.HasPrefix(s, name+".") && strings.HasSuffix(s, domain) } // or with a region between
+	assumes := func(s string) bool { return s == "sts:AssumeRole" || s == "sts:*" || s == "*" }
+	for _, s := range policy.Statement {
+		if s.Effect == "Allow" && slices.ContainsFunc(s.Principal.Service, isService) && slices.ContainsFunc(s.Action, assumes) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// oneOrMore is a member of a policy that may stand alone or in a list.
+type oneOrMore[T any] []T
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (m *oneOrMore[T]) UnmarshalJSON(data []byte) error {
+	var list []T
+	if json.Unmarshal(data, &list) == nil {
+		*m = list
+		return nil
+	}
+	var one T
+	if err := json.Unmarshal(data, &one); err != nil {
+		return fmt.Errorf("decode policy: %w", err)
+	}
+	*m = []T{one}
+	return nil
+}
+
+func trustPolicy(service string) string {
+	return `{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "` + service + `"}, "Action": "sts:AssumeRole"}]}`
 }
 
 // allowed asks IAM what it would say (SimulatePrincipalPolicy).

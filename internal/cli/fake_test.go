@@ -78,7 +78,7 @@ func (f *fakeController) foreign(w http.ResponseWriter, r *http.Request, service
 		return
 	}
 	name := ""
-	for _, key := range []string{"Names.member.1", "ListenerArns.member.1", "ListenerArn", "AlarmNames.member.1", "PolicySourceArn"} {
+	for _, key := range []string{"Names.member.1", "ListenerArns.member.1", "ListenerArn", "AlarmNames.member.1", "PolicySourceArn", "RoleName"} {
 		name += form.Get(key)
 	}
 	f.answer(w, f.next(form.Get("Action"), name, form.Encode()))

@@ -119,6 +119,7 @@ var conformanceRuns = map[string][]string{
 
 // TestConformance plays the cases, all runs at the same time.
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	for run, owners := range conformanceOwners(t) {
 		flags, ok := conformanceRuns[run]
 		if !ok {

@@ -35,6 +35,7 @@ import (
 // TestGoSDK tells one blue/green story with the Go SDK, whose decoders are stricter than boto3's: a time that is no number
 // fails the whole call. The revision comes from a bucket, and a function decides.
 func TestGoSDK(t *testing.T) {
+	t.Parallel()
 	i := start(t, "--minute", "1s")
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
