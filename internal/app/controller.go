@@ -183,6 +183,7 @@ func operations(w *wire, s *services, l *logs) map[string]awsapi.Operation {
 		"DescribeLedger":     awsapi.Typed(s.ledger),
 		"Logs":               awsapi.Typed(l.read),
 		"CheckService":       awsapi.Typed(s.check),
+		"CheckRevision":      awsapi.Typed(w.checkRevision),
 		"Down":               awsapi.Typed(s.end),
 	}
 }

@@ -19,10 +19,14 @@ func Parse(data []byte) (Spec, []Fault) {
 	if tree != nil {
 		p.file(tree)
 	}
-	slices.SortStableFunc(p.faults, func(a, b Fault) int {
+	sortFaults(p.faults)
+	return p.spec, p.faults
+}
+
+func sortFaults(faults []Fault) {
+	slices.SortStableFunc(faults, func(a, b Fault) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
-	return p.spec, p.faults
 }
 
 type parser struct {

@@ -20,17 +20,32 @@ type checkResult struct {
 
 func (a *app) checkCommand() *cobra.Command {
 	var file string
+	var pipeline pipelineFlags
 	cmd := a.command(spec{
 		use: "check", group: groupService, short: "Say what would go wrong with a deployment",
 		long: `Reads the service file, which finds every fault that can be seen without a controller (exit code 2), and asks the
 controller what else would go wrong: ports in use, hooks that nothing would answer, permissions that are missing. A
 finding of level error refuses a deployment, and gives exit code 3. Where no controller is reachable only the file is
-checked. Nothing is changed.`,
-		example: "  greengate check\n  greengate check -f services/checkout.yaml --json",
-		args:    cobra.NoArgs,
-		run:     func(ctx context.Context, _ []string) error { return a.check(ctx, file) },
+checked. Nothing is changed.
+
+With --appspec it looks at what greengate deploy --appspec would deploy: the AppSpec file and the task definition, and
+what the deployment would meet: the service, target groups and listeners, alarms, the hooks' functions, the service role's
+permission to invoke them and theirs to report, and which version the test listener serves to each hook. Each finding
+says where it is and how to mend it. Faults of these files are findings as well.`,
+		example: "  greengate check\n  greengate check -f services/checkout.yaml --json\n" +
+			"  greengate check --appspec appspec.yaml --taskdef taskdef.json --image IMAGE1_NAME=registry/shop:7",
+		args: cobra.NoArgs,
+		run: func(ctx context.Context, _ []string) error {
+			if pipeline.appspec != "" {
+				return a.checkPipeline(ctx, pipeline)
+			}
+			return a.check(ctx, file)
+		},
 	})
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error { return pipelineUsage(cmd, &pipeline) }
 	fileFlag(cmd, &file)
+	pipeline.register(cmd)
+	cmd.MarkFlagsMutuallyExclusive("appspec", "file")
 	return cmd
 }
 
@@ -68,12 +83,18 @@ func (a *app) printFindings(file string, r checkResult) error {
 	p := a.out()
 	for _, f := range r.Findings {
 		colour := yellow
-		if f.Level == "error" {
+		switch f.Level {
+		case levelError:
 			colour = red
+		case levelNote:
+			colour = green
 		}
 		text := oneLine(f.Message)
 		if f.Field != "" {
 			text = oneLine(f.Field) + ": " + text
+		}
+		if f.Where != "" {
+			text = oneLine(f.Where) + ": " + text
 		}
 		p.line("%s  %s", a.colour(colour, oneLine(f.Level)), text)
 		if f.Mend != "" {
@@ -82,7 +103,11 @@ func (a *app) printFindings(file string, r checkResult) error {
 	}
 	switch {
 	case r.Controller != "asked":
-		a.note().line("%s is well formed; no controller is reachable, so nothing else was checked", file)
+		what := "is well formed"
+		if len(r.Findings) > 0 {
+			what = "was read"
+		}
+		a.note().line("%s %s; no controller is reachable, so nothing else was checked", file, what)
 	case len(r.Findings) == 0:
 		a.note().line("%s: nothing stands against a deployment of %s", file, r.Service)
 	}

@@ -91,12 +91,7 @@ func (c *client) post(ctx context.Context, q request) error {
 	sign(r, body, c.creds, q.service, c.now())
 	status, answer, err := c.roundTrip(r)
 	if err != nil {
-		if ctx.Err() != nil {
-			return fmt.Errorf("interrupted before the answer came: %w", context.Cause(ctx))
-		}
-		var dial *net.OpError
-		sent := !errors.As(err, &dial) || dial.Op != "dial"
-		return &unreachableError{endpoint: c.creds.Endpoint, sent: sent, err: plain(err)}
+		return c.lost(ctx, c.creds.Endpoint, err)
 	}
 	if status != http.StatusOK {
 		return decodeError(status, answer)
@@ -108,6 +103,16 @@ func (c *client) post(ctx context.Context, q request) error {
 		return &unreachableError{endpoint: c.creds.Endpoint, sent: true, err: fmt.Errorf("decode answer: %w", err)}
 	}
 	return nil
+}
+
+// lost words a request that was not answered.
+func (c *client) lost(ctx context.Context, endpoint string, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("interrupted before the answer came: %w", context.Cause(ctx))
+	}
+	var dial *net.OpError
+	sent := !errors.As(err, &dial) || dial.Op != "dial"
+	return &unreachableError{endpoint: endpoint, sent: sent, err: plain(err)}
 }
 
 func (c *client) roundTrip(r *http.Request) (int, []byte, error) {

@@ -10,6 +10,7 @@ import (
 
 type deployFlags struct {
 	waitFlags
+	pipelineFlags
 	file, description, attach string
 	force                     bool
 }
@@ -22,20 +23,30 @@ func (a *app) deployCommand() *cobra.Command {
 progress is printed until the deployment has ended, and where it is rolled back until that has ended too; then 0 says
 that the new version was promoted, and the other codes say where production is (greengate help exit-codes).
 
-An interrupt ends the waiting and not the deployment; --attach ID, or greengate wait ID, comes back to it.`,
+An interrupt ends the waiting and not the deployment; --attach ID, or greengate wait ID, comes back to it.
+
+With --appspec it does what CodePipeline's "Amazon ECS (Blue/Green)" action does, against a controller or Amazon itself:
+it fills the images into the task definition file, registers it, fills its ARN into the AppSpec file and creates a
+deployment of the deployment group. All faults of the files are said before anything is called.`,
 		example: `  greengate deploy
+  greengate deploy --appspec appspec.yaml --taskdef taskdef.json --image IMAGE1_NAME=registry/shop:7 --wait
   greengate deploy -f services/checkout.yaml --wait --timeout 30m
   greengate deploy --attach d-AB12CD34E`,
 		args: cobra.NoArgs,
 		run:  func(ctx context.Context, _ []string) error { return a.deploy(ctx, f) },
 	})
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error { return pipelineUsage(cmd, &f.pipelineFlags) }
 	fileFlag(cmd, &f.file)
-	f.register(cmd, true)
+	f.waitFlags.register(cmd, true)
+	f.pipelineFlags.register(cmd)
 	cmd.Flags().BoolVar(&f.force, "force", false, "deploy an unchanged version again")
 	cmd.Flags().StringVar(&f.description, "description", "", "a note for the history")
 	cmd.Flags().StringVar(&f.attach, "attach", "", "wait for this running deployment instead of starting one")
 	cmd.MarkFlagsMutuallyExclusive("attach", "force")
 	cmd.MarkFlagsMutuallyExclusive("attach", "description")
+	cmd.MarkFlagsMutuallyExclusive("appspec", "file")
+	cmd.MarkFlagsMutuallyExclusive("appspec", "attach")
+	cmd.MarkFlagsMutuallyExclusive("appspec", "force")
 	return cmd
 }
 
@@ -47,6 +58,9 @@ func (a *app) deploy(ctx context.Context, f deployFlags) error {
 		}
 		defer c.close()
 		return a.wait(ctx, c, f.attach, f.waitFlags)
+	}
+	if f.appspec != "" {
+		return a.deployPipeline(ctx, f)
 	}
 	s, err := loadService(f.file)
 	if err != nil {

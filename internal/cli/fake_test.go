@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"sync"
@@ -19,6 +20,7 @@ type answer struct {
 	Error   string          `json:"error"`
 	Message string          `json:"message"`
 	Body    json.RawMessage `json:"body"`
+	XML     string          `json:"xml"`
 	Drop    bool            `json:"drop"`
 }
 
@@ -32,8 +34,8 @@ type fakeController struct {
 
 var testKeys = config.Credentials{AccessKeyID: "AKIATEST", SecretAccessKey: "it's a/secret+key", Region: "eu-west-1"}
 
-var authorization = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=AKIATEST/\d{8}/eu-west-1/(greengate|codedeploy)/aws4_request, ` +
-	`SignedHeaders=content-type;host;x-amz-date;x-amz-target, Signature=[0-9a-f]{64}$`)
+var authorization = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=AKIATEST/\d{8}/eu-west-1/([a-z]+)/aws4_request, ` +
+	`SignedHeaders=(?:content-type;)?host;x-amz-date(?:;x-amz-target)?, Signature=[0-9a-f]{64}$`)
 
 func (f *fakeController) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
@@ -43,19 +45,43 @@ func (f *fakeController) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		service, action = "greengate", strings.TrimPrefix(target, "Greengate_20261122.")
 	case strings.HasPrefix(target, "CodeDeploy_20141006."):
 		service, action = "codedeploy", strings.TrimPrefix(target, "CodeDeploy_20141006.")
+	case strings.HasPrefix(target, prefixECS):
+		service, action = "ecs", strings.TrimPrefix(target, prefixECS)
 	}
 	signed := authorization.FindStringSubmatch(r.Header.Get("Authorization"))
+	if service == "" && signed != nil {
+		f.foreign(w, r, signed[1], string(body))
+		return
+	}
 	if err != nil || signed == nil || signed[1] != service || r.Method != http.MethodPost || r.URL.Path != "/" ||
 		r.Header.Get("Content-Type") != "application/x-amz-json-1.1" {
 		f.answer(w, answer{Status: 403, Error: "MissingAuthenticationTokenException", Message: "not signed"})
 		return
 	}
-	var ids struct{ ID, Deployment, Name string }
+	var ids struct{ ID, Deployment, Name, ApplicationName, DeploymentID string }
 	if err := json.Unmarshal(body, &ids); err != nil {
 		f.answer(w, answer{Status: 400, Error: "SerializationException", Message: err.Error()})
 		return
 	}
-	f.answer(w, f.next(action, ids.ID+ids.Deployment+ids.Name, string(body)))
+	f.answer(w, f.next(action, ids.ID+ids.Deployment+ids.Name+ids.ApplicationName+ids.DeploymentID, string(body)))
+}
+
+// foreign answers what is no JSON 1.1: forms with an action, by "ACTION NAME" of the first name in it, and functions.
+func (f *fakeController) foreign(w http.ResponseWriter, r *http.Request, service, body string) {
+	if name, ok := strings.CutPrefix(r.URL.Path, functionPrefix); ok && service == "lambda" && r.Method == http.MethodGet {
+		f.answer(w, f.next("GetFunction", name, "{}"))
+		return
+	}
+	form, err := url.ParseQuery(body)
+	if err != nil || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" {
+		f.answer(w, answer{Status: 400, Error: "SerializationException", Message: body})
+		return
+	}
+	name := ""
+	for _, key := range []string{"Names.member.1", "ListenerArns.member.1", "ListenerArn", "AlarmNames.member.1", "PolicySourceArn", "RoleName"} {
+		name += form.Get(key)
+	}
+	f.answer(w, f.next(form.Get("Action"), name, form.Encode()))
 }
 
 func (f *fakeController) next(action, id, body string) answer {
@@ -86,6 +112,9 @@ func (f *fakeController) answer(w http.ResponseWriter, a answer) {
 	}
 	if a.Status == 0 {
 		a.Status = http.StatusOK
+	}
+	if a.XML != "" {
+		a.Body = []byte(a.XML)
 	}
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 	w.WriteHeader(a.Status)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -12,8 +13,7 @@ import (
 	"greengate/internal/config"
 )
 
-// sign puts a Signature Version 4 on a POST to the root of an endpoint without a query, which is all that JSON 1.1 needs
-// (AWS General Reference, "Create a signed AWS API request"). Every header that is set on r is signed, and the host.
+// sign puts a Signature Version 4 on a request without a query (AWS General Reference, "Create a signed AWS API request"). Every header that is set on r is signed, and the host.
 func sign(r *http.Request, body []byte, c config.Credentials, service string, at time.Time) {
 	stamp := at.UTC().Format("20060102T150405Z")
 	r.Header.Set("X-Amz-Date", stamp)
@@ -30,7 +30,7 @@ func sign(r *http.Request, body []byte, c config.Credentials, service string, at
 	}
 	slices.Sort(names)
 	var canonical strings.Builder
-	canonical.WriteString(r.Method + "\n/\n\n")
+	canonical.WriteString(r.Method + "\n" + canonicalPath(r.URL) + "\n\n")
 	for _, name := range names {
 		canonical.WriteString(name + ":" + headers[name] + "\n")
 	}
@@ -47,6 +47,15 @@ func sign(r *http.Request, body []byte, c config.Credentials, service string, at
 	}
 	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+c.AccessKeyID+"/"+scope+
 		", SignedHeaders="+signed+", Signature="+hex.EncodeToString(key))
+}
+
+// canonicalPath is the path with each segment escaped once more, as every service but S3 has it.
+func canonicalPath(u *url.URL) string {
+	segments := strings.Split(u.EscapedPath(), "/")
+	for i, s := range segments {
+		segments[i] = escapeSegment(s)
+	}
+	return strings.Join(segments, "/")
 }
 
 func hexSum(b []byte) string {

@@ -211,10 +211,37 @@ type (
 	}
 	// Finding is one thing that check has to say.
 	Finding struct {
-		Level   string `json:"level"` // "error" or "warning"
+		Level string `json:"level"` // "error", "warning" or "note"
+		// Where is a place in a file, "appspec.yaml:7:5", or a resource.
+		Where   string `json:"where,omitempty"`
 		Field   string `json:"field,omitempty"`
 		Message string `json:"message"`
 		Mend    string `json:"mend,omitempty"` // how to make it go away
+	}
+
+	// CheckRevisionInput asks what would go wrong with a revision that the controller alone can see: whether its tasks
+	// can run here, and what a deployment of its group would do otherwise than AWS.
+	CheckRevisionInput struct {
+		Application string `json:"application"`
+		Group       string `json:"group"`
+		// TaskDefinition is a registered one; else Containers are those of one that would be registered.
+		TaskDefinition string             `json:"taskDefinition,omitempty"`
+		Containers     []CheckedContainer `json:"containers,omitempty"`
+		// Container is the one behind the load balancer.
+		Container string `json:"container"`
+	}
+	// CheckedContainer is what of a container decides whether it can run.
+	CheckedContainer struct {
+		Name       string   `json:"name"`
+		Image      string   `json:"image"`
+		EntryPoint []string `json:"entryPoint,omitempty"`
+		Command    []string `json:"command,omitempty"`
+	}
+	// CheckRevisionOutput is the answer.
+	CheckRevisionOutput struct {
+		Findings []Finding `json:"findings"`
+		// StrictTestTraffic says that the test listener moves in AllowTestTraffic, as on AWS, and not before AfterInstall.
+		StrictTestTraffic bool `json:"strictTestTraffic"`
 	}
 
 	// DownInput ends the whole installation: traffic is drained, tasks are stopped.

@@ -109,14 +109,14 @@ func canListen() error {
 	return l.Close()
 }
 
-// python runs a script against the installation.
-func (i *installation) python(t *testing.T, args ...string) {
+// python runs a script against the installation and returns what it printed.
+func (i *installation) python(t *testing.T, args ...string) string {
 	t.Helper()
 	dir, err := filepath.Abs("testdata")
 	if err != nil {
 		t.Fatal(err)
 	}
-	i.run(t, dir, "python3", args...)
+	return i.run(t, dir, "python3", args...)
 }
 
 // run runs a client's program in a folder and returns what it printed.
@@ -163,23 +163,6 @@ func TestStories(t *testing.T) {
 		"tutorial", "validation_test", "after_the_switch", "broken_hook", "silent_hook", "ecs_deploy", "revision_in_s3", "waits", "shifts", "bad_revisions", "rules",
 		"conflict", "invoke",
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			i.python(t, "stories.py", name)
-		})
-	}
-}
-
-// TestConformance: the cases of the contract that need no deployment to end.
-func TestConformance(t *testing.T) {
-	i := start(t, "--minute", "1s", "--compat", "aws")
-	i.python(t, "conformance.py")
-}
-
-// TestStories_compat: the same by AWS's ways.
-func TestStories_compat(t *testing.T) {
-	i := start(t, "--minute", "1s", "--compat", "aws")
-	for _, name := range []string{"strict_order", "crashed_hook_is_waited_for"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			i.python(t, "stories.py", name)

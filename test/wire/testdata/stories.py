@@ -313,26 +313,6 @@ def invoke():
     refused("ResourceNotFoundException", f.get_function, FunctionName="echo")
 
 
-def strict_order():
-    """As AWS documents it, the test listener serves blue until AllowTestTraffic."""
-    s = Site("strict")
-    function("strict_blue", URL=f"http://{s.test}/", WANT="v1")
-    function("strict_green", URL=f"http://{s.test}/", WANT="v2")
-    d = ended(s.deploy("v2", hooks={"AfterInstall": "strict_blue", "AfterAllowTestTraffic": "strict_green"}))
-    assert d["status"] == "Succeeded", d
-
-
-def crashed_hook_is_waited_for():
-    """As on AWS, a function that raises leaves its event open for the whole hour."""
-    s = Site("crashed")
-    function("crashed", handler="hook.broken")
-    id = s.deploy("v2", hooks={"AfterInstall": "crashed"})
-    until("the hook runs", lambda: s.events(id).get("AfterInstall") == "InProgress")
-    begun = time.monotonic()
-    d = ended(id, 150)
-    assert d["status"] == "Failed" and time.monotonic() - begun > 45, (time.monotonic() - begun, d)
-
-
 if __name__ == "__main__":
     globals()[sys.argv[1]]()
     print("ok", sys.argv[1])

@@ -1,0 +1,157 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"greengate/internal/config"
+)
+
+// awsClient speaks the AWS APIs of a pipeline: a controller answers them, and Amazon does.
+type awsClient struct {
+	*client
+	at config.Endpoints
+}
+
+func (a *app) connectAWS() (*awsClient, error) {
+	at, err := config.FindEndpoints(a.flags, a.env.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	if at.AWS {
+		at.Endpoint = at.Of("codedeploy") // what messages name
+	}
+	return &awsClient{newClient(at.Credentials, a.env.Now), at}, nil
+}
+
+// Services by the prefix of their host names and of their actions, with the target prefix of those that speak JSON.
+const (
+	serviceECS     = "ecs"
+	prefixECS      = "AmazonEC2ContainerServiceV20141113."
+	serviceELB     = "elasticloadbalancing"
+	versionELB     = "2015-12-01"
+	serviceAlarms  = "monitoring"
+	versionAlarms  = "2010-08-01"
+	serviceIAM     = "iam"
+	versionIAM     = "2010-05-08"
+	serviceLambda  = "lambda"
+	functionPrefix = "/2015-03-31/functions/"
+)
+
+// codedeploy does an operation of CodeDeploy.
+func (c *awsClient) codedeploy(ctx context.Context, operation string, in, out any) error {
+	return c.json(ctx, serviceCodeDeploy, prefixCodeDeploy+operation, in, out)
+}
+
+// ecs does an operation of ECS.
+func (c *awsClient) ecs(ctx context.Context, operation string, in, out any) error {
+	return c.json(ctx, serviceECS, prefixECS+operation, in, out)
+}
+
+func (c *awsClient) json(ctx context.Context, service, target string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("encode request: %w", err)
+	}
+	answer, err := c.send(ctx, service, "/", http.Header{"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {target}}, body)
+	if err != nil {
+		return err
+	}
+	return c.decoded(json.Unmarshal(answer, out))
+}
+
+// query does an operation of a service that takes forms and answers XML. out takes the whole answer.
+func (c *awsClient) query(ctx context.Context, service, version string, form url.Values, out any) error {
+	form.Set("Version", version)
+	answer, err := c.send(ctx, service, "/", http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, []byte(form.Encode()))
+	if err != nil {
+		return err
+	}
+	return c.decoded(xml.Unmarshal(answer, out))
+}
+
+// function reads what Lambda has of a function (GetFunction), by its name or ARN; false where it has none.
+func (c *awsClient) function(ctx context.Context, name string, out any) (bool, error) {
+	answer, err := c.send(ctx, serviceLambda, functionPrefix+escapeSegment(name), nil, nil)
+	if e, ok := errors.AsType[*wireError](err); ok && e.Status == http.StatusNotFound {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, c.decoded(json.Unmarshal(answer, out))
+}
+
+func (c *awsClient) decoded(err error) error {
+	if err != nil {
+		return &unreachableError{endpoint: c.at.Endpoint, sent: true, err: fmt.Errorf("decode answer: %w", err)}
+	}
+	return nil
+}
+
+// send does a request, GET where it has no body, and returns what was answered with 200.
+func (c *awsClient) send(ctx context.Context, service, path string, header http.Header, body []byte) ([]byte, error) {
+	limited, cancel := context.WithTimeoutCause(ctx, answerLimit, errNoAnswer)
+	defer cancel()
+	method := http.MethodPost
+	if body == nil {
+		method = http.MethodGet
+	}
+	endpoint := c.at.Of(service)
+	r, err := http.NewRequestWithContext(limited, method, strings.TrimRight(endpoint, "/")+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("make request: %w", err)
+	}
+	for name, values := range header {
+		r.Header[name] = values
+	}
+	creds := c.creds
+	creds.Region = c.at.RegionOf(service)
+	sign(r, body, creds, service, c.now())
+	status, answer, err := c.roundTrip(r)
+	if err != nil {
+		return nil, c.lost(ctx, endpoint, err)
+	}
+	if status != http.StatusOK {
+		return nil, decodeAny(status, answer)
+	}
+	return answer, nil
+}
+
+// escapeSegment writes a name as one segment of a path, as the canonical form of Signature Version 4 wants it.
+func escapeSegment(s string) string {
+	return strings.ReplaceAll(url.QueryEscape(s), "+", "%20")
+}
+
+// decodeAny reads an error of any of the protocols.
+func decodeAny(status int, answer []byte) error {
+	var doc struct {
+		Code    string `xml:"Error>Code"`
+		Message string `xml:"Error>Message"`
+	}
+	if trimmed := bytes.TrimSpace(answer); len(trimmed) > 0 && trimmed[0] == '<' && xml.Unmarshal(answer, &doc) == nil && doc.Code != "" {
+		return &wireError{Status: status, Code: doc.Code, Message: doc.Message}
+	}
+	return decodeError(status, answer)
+}
+
+// named reports whether an error of the wire has one of the names, without the suffix Exception.
+func named(err error, names ...string) bool {
+	e, ok := errors.AsType[*wireError](err)
+	if !ok {
+		return false
+	}
+	for _, n := range names {
+		if e.name() == strings.ToLower(n) {
+			return true
+		}
+	}
+	return false
+}
