@@ -55,6 +55,7 @@ type Controller struct {
 	janitor   *janitor
 	functions *sandbox.Client
 	objects   objectStore
+	topics    *topics
 	api       *http.Server
 }
 
@@ -132,6 +133,9 @@ func (c *Controller) wire(ctx context.Context) error {
 	c.engine = engine.New(engine.Config{Store: journalOf(c.db, o.Paths), Runtime: c.runtime, Router: c.router, Hooks: hooks, Alarms: alarms{c.cloud}, Logger: o.Log})
 	c.janitor = &janitor{db: c.db, cloud: c.cloud, router: c.router, runtime: c.runtime, runner: units, log: o.Log}
 	c.functions, c.objects = functions, objectStore{objects.New(o.Paths.Objects(), time.Now)}
+	if c.topics, err = openTopics(ctx, c); err != nil {
+		return err
+	}
 	l := &logs{db: c.db, runner: units, functions: functions}
 	w := &wire{
 		db: c.db, logs: l, cloud: c.cloud, engine: c.engine, runtime: c.runtime, key: key,
@@ -148,6 +152,7 @@ func (c *Controller) serve(keys awsapi.Keys, w *wire, s *services, l *logs) erro
 		Region: c.opts.Region, AccountID: c.opts.AccountID, Keys: keys, Now: time.Now, Log: c.opts.Log, Minute: c.opts.Minute,
 		Deployments: w, Catalog: w, Control: w, Resources: c.cloud, Operations: operations(w, s, l),
 		Services: c.services(),
+		Public:   c.public,
 	})
 	if err != nil {
 		return fmt.Errorf("make API: %w", err)
@@ -199,6 +204,7 @@ func (c *Controller) Run(ctx context.Context) (err error) {
 	start("runtime", c.runtime.Run)
 	start("engine", c.engine.Run)
 	start("janitor", c.janitor.run)
+	start("topics", c.topics.run)
 	start("api", c.runAPI)
 	if err := c.opts.Ready(); err != nil {
 		fail(fmt.Errorf("say ready: %w", err))

@@ -15,6 +15,9 @@ func (p Paths) Credentials() string { return p.in("credentials") }
 // MasterKey signs sessions and hook execution ids.
 func (p Paths) MasterKey() string { return p.in("master.key") }
 
+// TopicKey signs the messages of topics.
+func (p Paths) TopicKey() string { return p.in("sns.pem") }
+
 // Proxy is the data plane's folder: table and ledgers.
 func (p Paths) Proxy() string { return p.in("proxy") }
 
