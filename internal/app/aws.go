@@ -35,7 +35,8 @@ func (c *Controller) services() map[string]awsapi.Handlers {
 		}).Handlers(),
 		"sns": c.topicService().Handlers(),
 		"logs": wirelogs.New(wirelogs.Config{
-			Region: o.Region, AccountID: o.AccountID, State: c.cloud.State, Source: functionLogs{c.functions},
+			Region: o.Region, AccountID: o.AccountID, Resources: c.cloud, Functions: functionLogs{c.functions},
+			Store: groupLogs{c.logGroups}, Now: time.Now,
 		}).Handlers(),
 	}
 }

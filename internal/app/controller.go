@@ -16,6 +16,7 @@ import (
 	"greengate/internal/config"
 	"greengate/internal/engine"
 	"greengate/internal/hook"
+	"greengate/internal/logstore"
 	"greengate/internal/objects"
 	"greengate/internal/proxy"
 	"greengate/internal/runner"
@@ -56,6 +57,7 @@ type Controller struct {
 	functions *sandbox.Client
 	objects   objectStore
 	topics    *topics
+	logGroups *logstore.Store
 	api       *http.Server
 }
 
@@ -133,6 +135,7 @@ func (c *Controller) wire(ctx context.Context) error {
 	c.engine = engine.New(engine.Config{Store: journalOf(c.db, o.Paths), Runtime: c.runtime, Router: c.router, Hooks: hooks, Alarms: alarms{c.cloud}, Logger: o.Log})
 	c.janitor = &janitor{db: c.db, cloud: c.cloud, router: c.router, runtime: c.runtime, runner: units, log: o.Log}
 	c.functions, c.objects = functions, objectStore{objects.New(o.Paths.Objects(), time.Now)}
+	c.logGroups = logstore.New(o.Paths.LogGroups())
 	if c.topics, err = openTopics(ctx, c); err != nil {
 		return err
 	}
@@ -205,6 +208,7 @@ func (c *Controller) Run(ctx context.Context) (err error) {
 	start("engine", c.engine.Run)
 	start("janitor", c.janitor.run)
 	start("topics", c.topics.run)
+	start("retention", c.retain)
 	start("api", c.runAPI)
 	if err := c.opts.Ready(); err != nil {
 		fail(fmt.Errorf("say ready: %w", err))

@@ -85,27 +85,56 @@ func (n *notices) follow(ctx context.Context) error {
 	}
 }
 
-// place reads where to go on. An installation that never told anybody begins with what happens from now on.
-func (n *notices) place(ctx context.Context) (noticePlace, error) {
+// begin stores where to begin, before any deployment goes on: an installation that never told anybody begins with what
+// happens from now on.
+func (n *notices) begin(ctx context.Context) error {
 	stored, err := n.keep.List(ctx, kindNotices)
-	if err != nil {
-		return noticePlace{}, fmt.Errorf("read place of notices: %w", err)
-	}
-	for _, r := range stored {
-		at := noticePlace{version: r.Version}
-		if err := json.Unmarshal(r.Data, &at); err != nil {
-			return noticePlace{}, fmt.Errorf("decode place of notices: %w", err)
-		}
-		return at, nil
+	if err != nil || len(stored) > 0 {
+		return err
 	}
 	at := noticePlace{}
 	for {
 		records, err := n.db.Records(ctx, "", at.After, 1000)
-		if err != nil || len(records) == 0 {
-			return at, err
+		if err != nil {
+			return err
+		}
+		if len(records) == 0 {
+			break
 		}
 		at.After = records[len(records)-1].Seq
 	}
+	write, err := at.write()
+	if err != nil {
+		return err
+	}
+	_, err = n.keep.Put(ctx, []cloud.Write{write})
+	return err
+}
+
+// write is the place to be stored over the one that it follows.
+func (at noticePlace) write() (cloud.Write, error) {
+	data, err := json.Marshal(at)
+	if err != nil {
+		return cloud.Write{}, fmt.Errorf("encode place of notices: %w", err)
+	}
+	return cloud.Write{Record: cloud.Record{Kind: kindNotices, Name: noticesPlace, Version: at.version, Data: data}}, nil
+}
+
+// place reads where to go on.
+func (n *notices) place(ctx context.Context) (noticePlace, error) {
+	at := noticePlace{}
+	stored, err := n.keep.List(ctx, kindNotices)
+	if err != nil {
+		return at, fmt.Errorf("read place of notices: %w", err)
+	}
+	if len(stored) != 1 {
+		return at, errors.New("read place of notices: there is none")
+	}
+	if err := json.Unmarshal(stored[0].Data, &at); err != nil {
+		return at, fmt.Errorf("decode place of notices: %w", err)
+	}
+	at.version = stored[0].Version
+	return at, nil
 }
 
 // tell stores the notices of some records, and that they have been read.
@@ -113,7 +142,7 @@ func (n *notices) tell(ctx context.Context, at noticePlace, records []store.Stor
 	state := n.cloud.State()
 	known := map[string]deploy.Deployment{}
 	var posts []notify.Post
-	next := noticePlace{After: records[len(records)-1].Seq}
+	next := noticePlace{After: records[len(records)-1].Seq, version: at.version}
 	for _, r := range records {
 		d, ok := known[r.Deployment]
 		if !ok {
@@ -135,11 +164,10 @@ func (n *notices) tell(ctx context.Context, at noticePlace, records []store.Stor
 			posts = append(posts, list...)
 		}
 	}
-	data, err := json.Marshal(next)
+	write, err := next.write()
 	if err != nil {
-		return at, fmt.Errorf("encode place of notices: %w", err)
+		return at, err
 	}
-	write := cloud.Write{Record: cloud.Record{Kind: kindNotices, Name: noticesPlace, Version: at.version, Data: data}}
 	versions, err := n.outbox.Publish(ctx, posts, write)
 	if err != nil {
 		return at, err

@@ -36,5 +36,8 @@ func (p Paths) Results() string { return p.in("results") }
 // Objects is where the objects of buckets are.
 func (p Paths) Objects() string { return p.in("objects") }
 
+// LogGroups is where the log events are that clients put.
+func (p Paths) LogGroups() string { return p.in("loggroups") }
+
 // Functions is where the code of functions is unpacked, a folder a bundle.
 func (p Paths) Functions() string { return p.in("functions") }

@@ -36,9 +36,13 @@ func openTopics(ctx context.Context, c *Controller) (*topics, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open topics: %w", err)
 	}
-	return &topics{outbox: outbox, signer: signer, notices: &notices{
+	t := &topics{outbox: outbox, signer: signer, notices: &notices{
 		db: c.db, keep: keep, cloud: c.cloud, outbox: outbox, region: o.Region, account: o.AccountID, log: o.Log,
-	}}, nil
+	}}
+	if err := t.notices.begin(ctx); err != nil {
+		return nil, fmt.Errorf("begin notices: %w", err)
+	}
+	return t, nil
 }
 
 // topicSigner reads the key of messages, or makes it.

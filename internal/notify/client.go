@@ -84,8 +84,8 @@ func isOurs(api net.Addr, to netip.AddrPort) bool {
 		return false
 	}
 	own, ok := netip.AddrFromSlice(tcp.IP)
-	if ok && !own.IsUnspecified() {
-		return own.Unmap() == to.Addr().Unmap()
+	if own = own.Unmap(); ok && !own.IsUnspecified() {
+		return own == to.Addr().Unmap()
 	}
 	if to.Addr().Unmap().IsLoopback() {
 		return true

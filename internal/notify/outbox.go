@@ -88,7 +88,7 @@ type Outbox struct {
 
 	mu     sync.Mutex
 	next   int64
-	torn   bool // a write failed: what it stored is not known and is looked for before the next one
+	torn   bool                   // a write failed: what it stored is not known and is looked for before the next one
 	queues map[string][]*delivery // by subscription, in order
 	busy   map[string]bool        // somebody sends to the subscription
 	wake   chan struct{}
