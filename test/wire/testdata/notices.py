@@ -1,9 +1,10 @@
-"""What deployments tell topics, each story by its name: `python3 notices.py NAME`."""
+"""What deployments tell topics, and the logs and objects of a pipeline, each story by its name: `python3 notices.py NAME`."""
 import http.server
 import io
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -82,13 +83,12 @@ def answers():
         return None
 
 
-def broken(name):
-    """A function that raises."""
+def function(name, handler):
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as z:
         z.write(os.path.join(os.path.dirname(os.path.abspath(__file__)), "hook.py"), "hook.py")
     boto3.client("lambda").create_function(
-        FunctionName=name, Runtime=f"python{sys.version_info.major}.{sys.version_info.minor}", Handler="hook.broken",
+        FunctionName=name, Runtime=f"python{sys.version_info.major}.{sys.version_info.minor}", Handler=handler,
         Role="arn:aws:iam::000000000000:role/hook", Code={"ZipFile": data.getvalue()}, Timeout=20)
     return name
 
@@ -111,7 +111,7 @@ def triggers():
     cd.continue_deployment(deploymentId=good, deploymentWaitType="READY_WAIT")
     assert ended(good)["status"] == "Succeeded"
     s.waits()
-    bad = s.deploy("v3", hooks={"AfterInstall": broken("notices_broken")})
+    bad = s.deploy("v3", hooks={"AfterInstall": function("notices_broken", "hook.broken")})
     d = ended(bad)
     assert d["status"] == "Failed" and get(s.production) == "v2", d
     kill_controller()
@@ -154,6 +154,121 @@ def links():
     assert sns.list_subscriptions_by_topic(TopicArn=arn)["Subscriptions"] == []
     sns.subscribe(TopicArn=arn, Protocol="http", Endpoint=os.environ["AWS_ENDPOINT_URL"] + "/?Action=DeleteTopic")
     refused("InvalidParameter", sns.subscribe, TopicArn=arn, Protocol="http", Endpoint="http://169.254.169.254/")
+
+
+def functions():
+    """The tutorial's clean-up takes a function and its log; permissions of a function are kept as its policy."""
+    logs, lambda_ = boto3.client("logs"), boto3.client("lambda")
+    name, group = function("logged", "hook.broken"), "/aws/lambda/logged"
+    for _ in range(2):
+        assert lambda_.invoke(FunctionName=name, Payload=b"{}")["FunctionError"]
+    until("the log", lambda: "the hook is broken" in str(logs.filter_log_events(logGroupName=group)["events"]))
+    stream = logs.describe_log_streams(logGroupName=group)["logStreams"][0]
+    assert stream["lastEventTimestamp"] >= stream["firstEventTimestamp"] > 1.7e12, stream
+    page = logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True)
+    assert page["events"][0]["message"].startswith("INIT_START") or "START" in page["events"][0]["message"], page["events"][0]
+    assert logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"], nextToken=page["nextForwardToken"])["events"] == []
+    logs.put_retention_policy(logGroupName=group, retentionInDays=1)
+    statement = json.loads(lambda_.add_permission(FunctionName=name, StatementId="deploy", Action="lambda:InvokeFunction", Principal="codedeploy.amazonaws.com",
+                                                  SourceAccount="000000000000")["Statement"])
+    assert statement["Principal"] == {"Service": "codedeploy.amazonaws.com"} and statement["Resource"].endswith(":function:logged"), statement
+    refused("ResourceConflictException", lambda_.add_permission, FunctionName=name, StatementId="deploy", Action="lambda:InvokeFunction", Principal="*")
+    policy = lambda_.get_policy(FunctionName=name)
+    assert json.loads(policy["Policy"])["Statement"] == [statement], policy
+    refused("PreconditionFailedException", lambda_.remove_permission, FunctionName=name, StatementId="deploy", RevisionId="other")
+    lambda_.remove_permission(FunctionName=name, StatementId="deploy", RevisionId=policy["RevisionId"])
+    refused("ResourceNotFoundException", lambda_.get_policy, FunctionName=name)
+    lambda_.delete_function(FunctionName=name)
+    assert logs.filter_log_events(logGroupName=group)["events"], "the log goes with the function"
+    logs.delete_log_group(logGroupName=group)
+    refused("ResourceNotFoundException", logs.filter_log_events, logGroupName=group)
+    assert group not in [g["logGroupName"] for g in logs.describe_log_groups()["logGroups"]]
+
+
+def groups():
+    """A log group of one's own outlives the controller; what is put meanwhile is followed."""
+    logs = boto3.client("logs")
+    logs.create_log_group(logGroupName="pipeline")
+    logs.create_log_stream(logGroupName="pipeline", logStreamName="build/1")
+    now, seen = int(time.time() * 1000), {}
+    for i in range(4):
+        logs.put_log_events(logGroupName="pipeline", logStreamName="build/1", logEvents=[{"timestamp": now + i, "message": f"step {i}"}])
+        if i == 1:
+            kill_controller()
+            until("the next controller", answers)
+        for e in logs.filter_log_events(logGroupName="pipeline", startTime=now)["events"]:
+            seen.setdefault(e["eventId"], e["message"])
+    assert list(seen.values()) == [f"step {i}" for i in range(4)], seen
+    if "aws-cli/1" not in subprocess.run(["aws", "--version"], capture_output=True, text=True).stdout:  # version 1 has no tail
+        tail = subprocess.Popen(["aws", "logs", "tail", "pipeline", "--follow", "--since", "1h", "--format", "short"], stdout=subprocess.PIPE, text=True)
+        assert "step 0" in tail.stdout.readline()
+        logs.put_log_events(logGroupName="pipeline", logStreamName="build/1", logEvents=[{"timestamp": now + 9, "message": "the last"}])
+        until("followed", lambda: "the last" in tail.stdout.readline())
+        tail.terminate()
+    logs.delete_log_group(logGroupName="pipeline")
+
+
+def objects():
+    """The commands of `aws s3` on whole trees, and a file that is uploaded in parts."""
+    s3, folder = boto3.client("s3"), os.environ["FOLDER"]
+
+    def aws(*words, code=0):
+        out = subprocess.run(["aws", "s3", *words], capture_output=True, text=True, cwd=folder)
+        assert out.returncode == code, out
+        return out.stdout
+
+    os.makedirs(f"{folder}/tree/sub")
+    for name in ("a", "sub/b c", "sub/d"):
+        with open(f"{folder}/tree/{name}", "w") as f:
+            f.write(name)
+    big = os.urandom(1 << 20) * 17
+    with open(f"{folder}/big", "wb") as f:
+        f.write(big)
+    aws("mb", "s3://trees")
+    aws("mb", "s3://others")
+    aws("sync", "tree", "s3://trees/t")
+    assert aws("sync", "tree", "s3://trees/t") == ""
+    os.remove(f"{folder}/tree/a")
+    assert "delete" in aws("sync", "tree", "s3://trees/t", "--delete")
+    assert sorted(o["Key"] for o in s3.list_objects(Bucket="trees")["Contents"]) == ["t/sub/b c", "t/sub/d"]
+    aws("mv", "s3://trees/t/sub/b c", "s3://others/moved")
+    assert s3.get_object(Bucket="others", Key="moved")["Body"].read() == b"sub/b c"
+    aws("sync", "s3://trees/t", "back")
+    assert open(f"{folder}/back/sub/d").read() == "sub/d"
+    aws("cp", "big", "s3://trees/big", "--metadata", "who=me")
+    got = s3.get_object(Bucket="trees", Key="big")
+    assert got["Body"].read() == big and got["Metadata"] == {"who": "me"}, got["Metadata"]
+    aws("cp", "s3://trees/big", "big.back")
+    assert open(f"{folder}/big.back", "rb").read() == big
+    part = s3.get_object(Bucket="trees", Key="big", Range="bytes=10-19")
+    assert part["Body"].read() == big[10:20] and part["ContentRange"] == f"bytes 10-19/{len(big)}", part
+    assert part["ResponseMetadata"]["HTTPStatusCode"] == 206
+    assert s3.get_object(Bucket="trees", Key="big", Range="bytes=-5")["Body"].read() == big[-5:]
+    refused("InvalidRange", s3.get_object, Bucket="trees", Key="big", Range=f"bytes={len(big)}-")
+    upload = s3.create_multipart_upload(Bucket="trees", Key="parts")["UploadId"]
+    tags = [s3.upload_part(Bucket="trees", Key="parts", UploadId=upload, PartNumber=n, Body=b)["ETag"] for n, b in ((1, b"x" * (5 << 20)), (2, b"end"))]
+    assert [p["PartNumber"] for p in s3.list_parts(Bucket="trees", Key="parts", UploadId=upload)["Parts"]] == [1, 2]
+    complete = lambda *parts: s3.complete_multipart_upload(  # noqa: E731
+        Bucket="trees", Key="parts", UploadId=upload, MultipartUpload={"Parts": [{"PartNumber": n, "ETag": tag} for n, tag in parts]})
+    for code, parts in (("InvalidPart", [(1, tags[1])]), ("InvalidPartOrder", [(2, tags[1]), (1, tags[0])]), ("InvalidPart", [(3, tags[0])])):
+        refused(code, lambda: complete(*parts))
+    # A part that is copied is not served, and is not taken for an empty one.
+    refused("NotImplemented", s3.upload_part_copy, Bucket="trees", Key="parts", UploadId=upload, PartNumber=3, CopySource="trees/big")
+    complete((1, tags[0]), (2, tags[1]))
+    assert s3.head_object(Bucket="trees", Key="parts")["ContentLength"] == (5 << 20) + 3
+    refused("NoSuchUpload", lambda: complete((1, tags[0])))
+    upload = s3.create_multipart_upload(Bucket="trees", Key="aborted")["UploadId"]
+    s3.abort_multipart_upload(Bucket="trees", Key="aborted", UploadId=upload)
+    refused("NoSuchUpload", s3.upload_part, Bucket="trees", Key="aborted", UploadId=upload, PartNumber=1, Body=b"x")
+    refused("NoSuchKey", s3.copy_object, Bucket="others", Key="c", CopySource="trees/none")
+    refused("InvalidRequest", s3.copy_object, Bucket="trees", Key="big", CopySource="trees/big")
+    s3.copy_object(Bucket="trees", Key="big", CopySource="trees/big", MetadataDirective="REPLACE", ContentType="text/plain")
+    assert s3.head_object(Bucket="trees", Key="big")["ContentType"] == "text/plain"
+    keys = [{"Key": "parts"}, {"Key": "none"}]
+    assert [d["Key"] for d in s3.delete_objects(Bucket="trees", Delete={"Objects": keys})["Deleted"]] == ["parts", "none"]
+    aws("rb", "--force", "s3://trees")
+    aws("rb", "--force", "s3://others")
+    refused("NoSuchBucket", s3.list_objects, Bucket="trees")
 
 
 globals()[sys.argv[1]]()
