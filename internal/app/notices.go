@@ -52,17 +52,17 @@ type noticePlace struct {
 	version int64
 }
 
-func (n *notices) run(ctx context.Context) error {
+func (n *notices) run(ctx context.Context) {
 	for {
 		err := n.follow(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return
 		}
 		// A write that failed may have been stored all the same: the place is read again.
 		n.log.WarnContext(ctx, "tell topics of deployments", "err", err)
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-time.After(noticesRetry):
 		}
 	}

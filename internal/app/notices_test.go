@@ -38,7 +38,7 @@ func (h *heard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.statuses = h.statuses[1:]
 		return
 	}
-	var e struct{ MessageId, Subject, Message string } //nolint:revive // the wire's name
+	var e struct{ MessageId, Subject, Message string }
 	var m map[string]any
 	if json.Unmarshal(body, &e) != nil || json.Unmarshal([]byte(e.Message), &m) != nil {
 		w.WriteHeader(http.StatusBadRequest)

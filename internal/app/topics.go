@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"greengate/internal/awsapi/sns"
@@ -64,9 +65,10 @@ func topicSigner(path string) (*notify.Signer, error) {
 }
 
 func (t *topics) run(ctx context.Context) error {
-	told := make(chan error, 1)
-	go func() { told <- t.notices.run(ctx) }()
-	return errors.Join(t.outbox.Run(ctx), <-told)
+	var told sync.WaitGroup
+	defer told.Wait()
+	told.Go(func() { t.notices.run(ctx) })
+	return t.outbox.Run(ctx)
 }
 
 // Publish sends a message to the confirmed subscribers of a topic. Once it returns nil, the message survives a restart.

@@ -440,7 +440,7 @@ func expireSegment(dir string, start int64, newest bool, before time.Time) error
 		return nil
 	}
 	if newest {
-		f, err := os.OpenFile(segment(dir, start+info.Size()), os.O_CREATE|os.O_WRONLY, 0o600) //nolint:gosec // a file of our own
+		f, err := os.OpenFile(segment(dir, start+info.Size()), os.O_CREATE|os.O_WRONLY, 0o600)
 		if err = errors.Join(err, f.Close()); err != nil {
 			return fmt.Errorf("begin segment: %w", err)
 		}

@@ -108,7 +108,7 @@ func subscript(text string) (step, error) {
 	if err != nil {
 		return step{}, fmt.Errorf("%q is no index", text)
 	}
-	return step{array: true, index: int(n)}, nil //nolint:gosec // 31 bits
+	return step{array: true, index: int(n)}, nil
 }
 
 // name reads a name of a selector, up to a byte that cannot be in it.

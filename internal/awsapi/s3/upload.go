@@ -254,7 +254,7 @@ func (s *Service) listParts(ctx context.Context, _ awsapi.Principal, in *shape.L
 	}
 	for _, p := range parts {
 		number, err := strconv.ParseInt(p.Key, 10, 32)
-		if n := int32(number); err == nil && n > after { //nolint:gosec // 32 bits
+		if n := int32(number); err == nil && n > after {
 			if int32(len(out.Parts)) == most { //nolint:gosec // at most 1000
 				out.IsTruncated = new(true)
 				break

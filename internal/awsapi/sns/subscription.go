@@ -45,6 +45,15 @@ func checkSubscriptionAttribute(name, value string) error {
 	return invalid("AttributeName Reason: the attribute %s is not served", name)
 }
 
+func checkSubscriptionAttributes(attributes map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(attributes)) {
+		if err := checkSubscriptionAttribute(name, attributes[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // subscribe adds an endpoint and sends it a token. An endpoint that is there already stays; it gets a new message as long
 // as it is not confirmed.
 func (s *Service) subscribe(ctx context.Context, _ awsapi.Principal, in *shape.SubscribeInput) (*shape.SubscribeResponse, error) {
@@ -57,10 +66,8 @@ func (s *Service) subscribe(ctx context.Context, _ awsapi.Principal, in *shape.S
 	if err := s.cfg.CheckEndpoint(in.Protocol, in.Endpoint); err != nil {
 		return nil, invalid("Endpoint Reason: %s", err.Error())
 	}
-	for _, name := range slices.Sorted(maps.Keys(in.Attributes)) {
-		if err := checkSubscriptionAttribute(name, in.Attributes[name]); err != nil {
-			return nil, err
-		}
+	if err := checkSubscriptionAttributes(in.Attributes); err != nil {
+		return nil, err
 	}
 	var sub cloud.Subscription
 	err := s.cfg.Resources.Update(ctx, func(d *cloud.Draft) error {

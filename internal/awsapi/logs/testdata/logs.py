@@ -67,9 +67,9 @@ assert found('"in t"') == ["in t"] and found("", logStreamNames=["s"])[-1] == "f
 
 # Reading forward ends where the token repeats; reading back likewise.
 logs.create_log_stream(logGroupName="app", logStreamName="many")
-for i in range(11):
+for i in range(3):
     put(*[f"{i * 1000 + j}" for j in range(1000)], stream="many", at=now + 100 + i * 1000)
-read = dict(logGroupName="app", logStreamName="many", limit=10000)
+read = dict(logGroupName="app", logStreamName="many", limit=1000)
 got, token = [], None
 while True:
     page = logs.get_log_events(**read, startFromHead=True, **({"nextToken": token} if token else {}))
@@ -77,22 +77,22 @@ while True:
     if page["nextForwardToken"] == token:
         break
     token = page["nextForwardToken"]
-assert got == [str(i) for i in range(11000)], len(got)
+assert got == [str(i) for i in range(3000)], len(got)
 page = logs.get_log_events(**{**read, "limit": 3})
-assert [e["message"] for e in page["events"]] == ["10997", "10998", "10999"], page
+assert [e["message"] for e in page["events"]] == ["2997", "2998", "2999"], page
 page = logs.get_log_events(**{**read, "limit": 2}, nextToken=page["nextBackwardToken"])
-assert [e["message"] for e in page["events"]] == ["10995", "10996"], page
+assert [e["message"] for e in page["events"]] == ["2995", "2996"], page
 page = logs.get_log_events(**{**read, "limit": 1}, nextToken=page["nextForwardToken"])
-assert [e["message"] for e in page["events"]] == ["10997"], page
+assert [e["message"] for e in page["events"]] == ["2997"], page
 assert [e["message"] for e in logs.get_log_events(**read, startTime=now + 100, endTime=now + 102)["events"]] == ["0", "1"]
 refused("InvalidParameterException", logs.get_log_events, **read, nextToken="nonsense")
 refused("ResourceNotFoundException", logs.get_log_events, logGroupName="app", logStreamName="none")
-assert found("", logStreamNames=["many"]) == got
+assert found("", logStreamNames=["many"], limit=1000) == got
 events = [e["eventId"] for p in logs.get_paginator("filter_log_events").paginate(logGroupName="app") for e in p["events"]]
-assert len(events) == len(set(events)) > 11000
+assert len(events) == len(set(events)) > 3000
 streams = logs.describe_log_streams(logGroupName="app", orderBy="LastEventTime", descending=True)["logStreams"]
 assert [s["logStreamName"] for s in streams] == ["many", "../t", "s"], streams
-assert streams[0]["firstEventTimestamp"] == now + 100 and streams[0]["lastEventTimestamp"] == now + 100 + 10999, streams[0]
+assert streams[0]["firstEventTimestamp"] == now + 100 and streams[0]["lastEventTimestamp"] == now + 100 + 2999, streams[0]
 logs.delete_log_stream(logGroupName="app", logStreamName="many")
 refused("ResourceNotFoundException", logs.delete_log_stream, logGroupName="app", logStreamName="many")
 
