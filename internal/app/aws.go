@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"greengate/internal/awsapi"
+	"greengate/internal/awsapi/autoscaling"
 	"greengate/internal/awsapi/ecs"
 	"greengate/internal/awsapi/elb"
 	"greengate/internal/awsapi/iam"
@@ -38,10 +39,15 @@ func (c *Controller) services() map[string]awsapi.Handlers {
 		}).Handlers(),
 		"sts": sts.New(sts.Config{AccountID: o.AccountID}).Handlers(),
 		"s3": s3.New(s3.Config{
-			Region: o.Region, Resources: c.cloud, Objects: c.objects, Now: time.Now,
+			Region: o.Region, Resources: c.cloud, Objects: c.objects, Access: c.access(), Now: time.Now,
 		}).Handlers(),
+		"application-autoscaling": autoscaling.New(autoscaling.Config{
+			Region: o.Region, AccountID: o.AccountID, Resources: c.cloud, Now: time.Now,
+		}).Handlers(),
+		"sns": c.topicService().Handlers(),
 		"logs": wirelogs.New(wirelogs.Config{
-			Region: o.Region, AccountID: o.AccountID, State: c.cloud.State, Source: functionLogs{c.functions},
+			Region: o.Region, AccountID: o.AccountID, Resources: c.cloud, Functions: functionLogs{c.functions},
+			Store: groupLogs{c.logGroups}, Now: time.Now,
 		}).Handlers(),
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"greengate/internal/config"
 	"greengate/internal/engine"
 	"greengate/internal/hook"
+	"greengate/internal/logstore"
 	"greengate/internal/objects"
 	"greengate/internal/proxy"
 	"greengate/internal/runner"
@@ -59,6 +60,8 @@ type Controller struct {
 	functions *sandbox.Client
 	objects   objectStore
 	sessions  sessions
+	topics    *topics
+	logGroups *logstore.Store
 	api       *http.Server
 }
 
@@ -138,6 +141,10 @@ func (c *Controller) wire(ctx context.Context) error {
 	c.engine = engine.New(engine.Config{Store: journalOf(c.db, o.Paths), Runtime: c.runtime, Router: c.router, Hooks: hooks, Alarms: alarms{c.cloud}, Logger: o.Log})
 	c.janitor = &janitor{db: c.db, cloud: c.cloud, router: c.router, runtime: c.runtime, runner: units, log: o.Log}
 	c.functions, c.objects = functions, objectStore{objects.New(o.Paths.Objects(), time.Now)}
+	c.logGroups = logstore.New(o.Paths.LogGroups())
+	if c.topics, err = openTopics(ctx, c); err != nil {
+		return err
+	}
 	l := &logs{db: c.db, runner: units, functions: functions}
 	w := &wire{
 		db: c.db, logs: l, cloud: c.cloud, engine: c.engine, runtime: c.runtime, key: key,
@@ -155,7 +162,8 @@ func (c *Controller) serve(keys awsapi.Keys, w *wire, s *services, l *logs) erro
 		Region: c.opts.Region, AccountID: c.opts.AccountID, Keys: keys, Now: time.Now, Log: c.opts.Log, Minute: c.opts.Minute,
 		Deployments: w, Catalog: w, Control: w, Resources: c.cloud, Operations: operations(w, s, l),
 		Services: c.services(),
-		Access:   access{cloud: c.cloud, judge: c.sessions.judge, account: c.opts.AccountID},
+		Access:   c.access(),
+		Public:   c.public,
 	})
 	if err != nil {
 		return fmt.Errorf("make API: %w", err)
@@ -208,6 +216,8 @@ func (c *Controller) Run(ctx context.Context) (err error) {
 	start("runtime", c.runtime.Run)
 	start("engine", c.engine.Run)
 	start("janitor", c.janitor.run)
+	start("topics", c.topics.run)
+	start("retention", c.retain)
 	start("api", c.runAPI)
 	if err := c.opts.Ready(); err != nil {
 		fail(fmt.Errorf("say ready: %w", err))

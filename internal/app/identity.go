@@ -24,6 +24,11 @@ type access struct {
 	account string
 }
 
+// access decides for the API.
+func (c *Controller) access() access {
+	return access{cloud: c.cloud, judge: c.sessions.judge, account: c.opts.AccountID}
+}
+
 // Allow implements awsapi.Access. It fails closed: who is not there any more may nothing.
 func (a access) Allow(ctx context.Context, by awsapi.Principal, r awsapi.AccessRequest) error {
 	if by.Kind != awsapi.KindUser && by.Kind != awsapi.KindRole {
