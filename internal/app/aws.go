@@ -33,6 +33,7 @@ func (c *Controller) services() map[string]awsapi.Handlers {
 		"s3": s3.New(s3.Config{
 			Region: o.Region, Resources: c.cloud, Objects: c.objects, Now: time.Now,
 		}).Handlers(),
+		"cloudwatch": c.meters.service(o),
 		"logs": wirelogs.New(wirelogs.Config{
 			Region: o.Region, AccountID: o.AccountID, State: c.cloud.State, Source: functionLogs{c.functions},
 		}).Handlers(),

@@ -55,6 +55,7 @@ type Controller struct {
 	janitor   *janitor
 	functions *sandbox.Client
 	objects   objectStore
+	meters    *meters
 	api       *http.Server
 }
 
@@ -124,6 +125,7 @@ func (c *Controller) wire(ctx context.Context) error {
 	units := runner.NewClient(o.Paths.RunnerSocket())
 	functions := sandbox.NewHTTPClient(overUnix(o.Paths.RunnerSocket()), "http://runner")
 	c.router = l7.New(c.cloud, proxy.NewHTTPClient(overUnix(o.Paths.ProxySocket())), o.Log)
+	c.meters = newMeters(c, proxy.NewHTTPClient(overUnix(o.Paths.ProxySocket())))
 	c.runtime = process.New(c.cloud, units, o.Log)
 	hooks := hook.New(hook.Config{
 		Runner: units, Functions: functions, EndpointURL: o.EndpointURL, Region: o.Region, AccountID: o.AccountID,
@@ -199,6 +201,7 @@ func (c *Controller) Run(ctx context.Context) (err error) {
 	start("runtime", c.runtime.Run)
 	start("engine", c.engine.Run)
 	start("janitor", c.janitor.run)
+	start("metrics", c.meters.run)
 	start("api", c.runAPI)
 	if err := c.opts.Ready(); err != nil {
 		fail(fmt.Errorf("say ready: %w", err))

@@ -13,7 +13,7 @@ const (
 	EventReported  EventKind = "Reported"  // a hook reported through the callback
 	EventStop      EventKind = "Stop"      // somebody asked to stop
 	EventContinue  EventKind = "Continue"  // somebody ended a wait
-	EventAlarm     EventKind = "Alarm"     // the watch saw an alarm
+	EventAlarm     EventKind = "Alarm"     // the watch saw an alarm, or cannot see alarms (then Message says why)
 	EventUnhealthy EventKind = "Unhealthy" // the watch saw green unhealthy for longer than the grace
 	EventBudget    EventKind = "Budget"    // the watch saw the ledger over the error rate
 )
