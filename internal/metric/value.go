@@ -89,7 +89,7 @@ func (v Value) Add(o Value) Value {
 // quantile is the smallest sample that at least the share q (0 to 1) of all samples do not exceed. There is none without
 // a sketch.
 func (v Value) quantile(q float64) (float64, bool) {
-	if v.Min == v.Max {
+	if v.Min == v.Max || q <= 0 {
 		return v.Min, true
 	}
 	if len(v.Sketch) == 0 {

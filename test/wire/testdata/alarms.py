@@ -90,7 +90,7 @@ def burst():
 
     def total(metric, **dims):
         points = cw.get_metric_statistics(
-            Namespace="AWS/ApplicationELB", MetricName=metric, Statistics=["Sum"], Period=60, StartTime=begin - datetime.timedelta(minutes=1),
+            Namespace="AWS/ApplicationELB", MetricName=metric, Statistics=["Sum"], Period=60, StartTime=begin,
             EndTime=datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=1),
             Dimensions=[{"Name": k, "Value": v} for k, v in dims.items()])["Datapoints"]
         return sum(p["Sum"] for p in points)

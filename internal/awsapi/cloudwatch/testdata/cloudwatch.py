@@ -161,7 +161,7 @@ refused("InvalidParameterValue", cw.put_metric_data, Namespace="AWS/EC2", Metric
 refused("InvalidParameterValue", cw.put_metric_data, Namespace="App", MetricData=[{"MetricName": "m", "Value": 1, "Timestamp": now - datetime.timedelta(days=20)}])
 refused("InvalidParameterCombination", cw.put_metric_data, Namespace="App", MetricData=[{"MetricName": "m", "Value": 1, "Values": [1.0]}])
 refused("MissingParameter", cw.put_metric_data, Namespace="App", MetricData=[{"MetricName": "m"}])
-refused("InvalidParameterValue", cw.put_metric_data, Namespace="App", MetricData=[{"MetricName": "m", "Value": float("nan")}])
+refused("InvalidParameterValue", cw.put_metric_data, Namespace="App", MetricData=[{"MetricName": "m", "Value": 1e200}])
 refused("InvalidParameterValue", cw.put_metric_data, Namespace="App", MetricData=[{"MetricName": "m", "Values": [1.0], "Counts": [1.0, 2.0]}])
 assert cw.list_metrics()["Metrics"] == [
     {"Namespace": "App", "MetricName": "m", "Dimensions": dims}, {"Namespace": "App", "MetricName": "set", "Dimensions": []}]
