@@ -141,14 +141,13 @@ func stories() []story {
 			},
 		},
 		{
-			name: "an alarm that does not exist", phase: deploy.PhaseStopped, reason: deploy.ReasonAlarm, running: blue,
-			plan:  func(p *deploy.Plan) { p.Alarms = []string{"5xx"} },
-			world: func(w *enginetest.World) { w.Forget("5xx") },
-		},
-		{
-			name: "an alarm that does not exist, and need not", phase: deploy.PhaseSucceeded, running: green,
-			plan:  func(p *deploy.Plan) { p.Alarms, p.IgnoreAlarmFaults = []string{"5xx"}, true },
-			world: func(w *enginetest.World) { w.Forget("5xx") },
+			name: "an alarm that does not exist any more", phase: deploy.PhaseStopped, reason: deploy.ReasonAlarm, running: blue,
+			record: deploy.PhaseSucceeded, proven: true,
+			plan: func(p *deploy.Plan) { p.Alarms, p.Bake = []string{"5xx"}, 10*time.Minute },
+			play: func(s *stage) {
+				s.phase(deploy.PhaseTerminationWait)
+				s.w.Forget("5xx")
+			},
 		},
 		{
 			name: "an alarm beside one that does not exist", phase: deploy.PhaseStopped, reason: deploy.ReasonAlarm, running: blue,
@@ -160,21 +159,6 @@ func stories() []story {
 			play: func(s *stage) {
 				s.phase(deploy.PhaseTerminationWait)
 				s.w.Raise("5xx", true)
-			},
-		},
-		{
-			name: "an alarm is seen at once", phase: deploy.PhaseStopped, reason: deploy.ReasonAlarm, running: blue,
-			record: deploy.PhaseSucceeded, proven: true,
-			plan: func(p *deploy.Plan) { p.Alarms, p.Bake = []string{"5xx"}, 10*time.Minute },
-			play: func(s *stage) {
-				s.phase(deploy.PhaseTerminationWait)
-				s.pause(750 * time.Millisecond) // in the middle of a watch's pause
-				raised := time.Now()
-				s.w.Raise("5xx", true)
-				s.until("seen", func(d deploy.Deployment) bool { return d.Cause != nil })
-				if late := time.Since(raised); late >= 250*time.Millisecond {
-					s.t.Errorf("the alarm was seen after %s", late)
-				}
 			},
 		},
 		{

@@ -148,8 +148,7 @@ func (w *World) Raise(alarm string, on bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.alarms[alarm] = on
-	close(w.rung)
-	w.rung = make(chan struct{})
+	w.ringLocked()
 }
 
 // Forget makes an alarm one that does not exist.
@@ -157,6 +156,12 @@ func (w *World) Forget(alarm string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.noAlarms[alarm] = true
+	w.ringLocked()
+}
+
+func (w *World) ringLocked() {
+	close(w.rung)
+	w.rung = make(chan struct{})
 }
 
 // alarmsChanged answers the AlarmSignal port.
