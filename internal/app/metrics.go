@@ -106,7 +106,7 @@ func (m *meters) round(ctx context.Context, now time.Time) {
 
 // keep writes the metrics to disk. They are the past: that it fails is no reason to end.
 func (m *meters) keep(ctx context.Context) {
-	if err := m.save(); err != nil {
+	if err := m.save(time.Now()); err != nil {
 		m.log.WarnContext(ctx, "keep metrics", "err", err)
 	}
 }
@@ -120,8 +120,8 @@ type kept struct {
 
 const keptVersion = 1
 
-func (m *meters) save() error {
-	metrics, err := m.store.Save(time.Now().Add(-metersKept * m.minute))
+func (m *meters) save(now time.Time) error {
+	metrics, err := m.store.Save(now.Add(-metersKept * m.minute))
 	if err != nil {
 		return err
 	}
