@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -139,7 +140,7 @@ func (w *Watcher) evaluate(a cloud.Alarm, end, now time.Time) verdict {
 	}
 	period := w.span(a.Period)
 	id := metric.ID{Namespace: a.Namespace, Name: a.Metric, Dimensions: maps.Clone(a.Dimensions)}
-	points := metric.Datapoints(w.cfg.Metrics, id, stat, end, period, rule.Range())
+	points := w.cfg.Metrics.Datapoints(id, stat, end, period, rule.Range())
 	v := verdict{Verdict: rule.Evaluate(points, a.State)}
 	v.data = reasonData(a, v.Verdict, now)
 	return v
@@ -152,10 +153,10 @@ func reasonData(a cloud.Alarm, v metric.Verdict, now time.Time) string {
 	data := map[string]any{
 		"version": "1.0", "queryDate": now.UTC().Format(layout), "statistic": a.Statistic, "period": a.Period, "threshold": a.Threshold,
 	}
-	for i := len(v.Recent) - 1; i >= 0; i-- {
-		recent = append(recent, v.Recent[i].Value)
+	for i, p := range slices.Backward(v.Recent) {
+		recent = append(recent, p.Value)
 		if i == len(v.Recent)-1 {
-			data["startDate"] = v.Recent[i].At.UTC().Format(layout)
+			data["startDate"] = p.At.UTC().Format(layout)
 		}
 	}
 	data["recentDatapoints"] = recent

@@ -68,14 +68,14 @@ func counted(epoch string, n uint64) proxy.Meters {
 	}}
 }
 
-// look is a statistic of all that is known of a metric; -1 where there is none.
-func look(t *testing.T, m *meters, namespace, name, stat string, dims ...string) float64 {
+// look is a statistic (namespace, metric and statistic) of all that is known of a metric; -1 where there is none.
+func look(t *testing.T, m *meters, what [3]string, dims ...string) float64 {
 	t.Helper()
-	id := metric.ID{Namespace: namespace, Name: name, Dimensions: map[string]string{}}
+	id := metric.ID{Namespace: what[0], Name: what[1], Dimensions: map[string]string{}}
 	for i := 0; i < len(dims); i += 2 {
 		id.Dimensions[dims[i]] = dims[i+1]
 	}
-	s, err := metric.ParseStat(stat)
+	s, err := metric.ParseStat(what[2])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,6 +89,8 @@ func look(t *testing.T, m *meters, namespace, name, stat string, dims ...string)
 	}
 	return v
 }
+
+const alb, nlb = "AWS/ApplicationELB", "AWS/NetworkELB"
 
 var noon = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
 
@@ -130,15 +132,15 @@ func TestMeters_count(t *testing.T) {
 		{"UnHealthyHostCount", "Maximum", group, 1},
 		{"HealthyHostCount", "Maximum", []string{"LoadBalancer", "app/lb/1", "TargetGroup", "targetgroup/t2/b"}, 1},
 	} {
-		if got := look(t, m, "AWS/ApplicationELB", x.name, x.stat, x.dims...); got != x.want {
+		if got := look(t, m, [3]string{alb, x.name, x.stat}, x.dims...); got != x.want {
 			t.Errorf("%s of %s %v: %v, want %v", x.stat, x.name, x.dims, got, x.want)
 		}
 	}
-	if p50, p99 := look(t, m, "AWS/ApplicationELB", "TargetResponseTime", "p50", group...), look(t, m, "AWS/ApplicationELB", "TargetResponseTime", "p99", group...); p50 < 0.0098 || p50 > 0.0102 || p99 != 0.1 {
+	if p50, p99 := look(t, m, [3]string{alb, "TargetResponseTime", "p50"}, group...), look(t, m, [3]string{alb, "TargetResponseTime", "p99"}, group...); p50 < 0.0098 || p50 > 0.0102 || p99 != 0.1 {
 		t.Errorf("p50 %v, p99 %v", p50, p99)
 	}
 	tcp := []string{"LoadBalancer", "net/tcp/2", "TargetGroup", "targetgroup/t1/a"}
-	if n, r := look(t, m, "AWS/NetworkELB", "UnHealthyHostCount", "Maximum", tcp...), look(t, m, "AWS/NetworkELB", "RequestCount", "Sum", tcp...); n != 1 || r != -1 {
+	if n, r := look(t, m, [3]string{nlb, "UnHealthyHostCount", "Maximum"}, tcp...), look(t, m, [3]string{nlb, "RequestCount", "Sum"}, tcp...); n != 1 || r != -1 {
 		t.Errorf("of the network load balancer: %v ill, %v requests", n, r)
 	}
 }
@@ -154,7 +156,7 @@ func TestMeters_count_service(t *testing.T) {
 	m.read = proxy.Meters{Epoch: "e"}
 	m.count(st, proxy.Meters{Epoch: "e", Rows: []proxy.Meter{{Listener: "web/production", Group: "ts", Requests: 4, Target: map[string]uint64{"5": 4}}}}, noon)
 	for name, want := range map[string]float64{"HTTPCode_Target_5XX_Count": 4, "UnHealthyHostCount": 1} {
-		if got := look(t, m, "AWS/ApplicationELB", name, "Sum", "LoadBalancer", "app/web/production"); got != want {
+		if got := look(t, m, [3]string{alb, name, "Sum"}, "LoadBalancer", "app/web/production"); got != want {
 			t.Errorf("%s: %v, want %v", name, got, want)
 		}
 	}

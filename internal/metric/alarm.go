@@ -202,7 +202,7 @@ func decimal(v float64) string {
 }
 
 // Datapoints are the statistic of the last n periods before end, oldest first.
-func Datapoints(s *Store, id ID, stat Stat, end time.Time, period time.Duration, n int) []Datapoint {
+func (s *Store) Datapoints(id ID, stat Stat, end time.Time, period time.Duration, n int) []Datapoint {
 	from := end.Add(-time.Duration(n) * period)
 	out := make([]Datapoint, n)
 	for i := range out {

@@ -28,8 +28,8 @@ func TestRule_Evaluate_missingData(t *testing.T) {
 	t.Parallel()
 	const retain = "retain"
 	for _, c := range []struct {
-		toAlarm                             int
-		points                              string
+		toAlarm                                  int
+		points                                   string
 		missing, ignore, breaching, notBreaching string
 	}{
 		{3, "0 - X - X", metric.OK, metric.OK, metric.OK, metric.OK},
@@ -93,20 +93,24 @@ func TestRule_Evaluate_reason(t *testing.T) {
 		want   string
 	}{
 		{
-			metric.Rule{Comparison: "GreaterThanThreshold", Threshold: 0.5, Periods: 1}, "- - X",
+			metric.Rule{Comparison: "GreaterThanThreshold", Threshold: 0.5, Periods: 1},
+			"- - X",
 			"Threshold Crossed: 1 datapoint [1.0 (27/11/26 22:02:00)] was greater than the threshold (0.5).",
 		},
 		{
-			metric.Rule{Comparison: "GreaterThanOrEqualToThreshold", Threshold: 1, Periods: 2}, "- - 0 X",
+			metric.Rule{Comparison: "GreaterThanOrEqualToThreshold", Threshold: 1, Periods: 2},
+			"- - 0 X",
 			"Threshold Crossed: 2 datapoints [1.0 (27/11/26 22:03:00), 0.0 (27/11/26 22:02:00)] were not greater than or equal to the threshold (1.0).",
 		},
 		{
-			metric.Rule{Comparison: "GreaterThanThreshold", Periods: 3, ToAlarm: 1}, "- - X 0 0",
+			metric.Rule{Comparison: "GreaterThanThreshold", Periods: 3, ToAlarm: 1},
+			"- - X 0 0",
 			"Threshold Crossed: 1 out of the last 3 datapoints [0.0 (27/11/26 22:04:00), 0.0 (27/11/26 22:03:00), 1.0 (27/11/26 22:02:00)] was greater than the threshold (0.0).",
 		},
 		{metric.Rule{Comparison: "GreaterThanThreshold", Periods: 2}, "- - - -", "Insufficient Data: 2 datapoints were unknown."},
 		{
-			metric.Rule{Comparison: "GreaterThanThreshold", Periods: 1, Missing: metric.MissingIsNotBreaching}, "- - -",
+			metric.Rule{Comparison: "GreaterThanThreshold", Periods: 1, Missing: metric.MissingIsNotBreaching},
+			"- - -",
 			"Threshold Crossed: no datapoints were received for 1 period and 1 missing datapoint was treated as [NonBreaching].",
 		},
 	} {

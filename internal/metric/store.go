@@ -162,7 +162,7 @@ func (s *Store) Query(id ID, from, to time.Time, period time.Duration) []Point {
 		if !p.At.Before(to) {
 			break
 		}
-		at := from.Add(p.At.Sub(from) / period * period)
+		at := p.At.Add(-(p.At.Sub(from) % period))
 		if n := len(out); n > 0 && out[n-1].At.Equal(at) {
 			out[n-1].Value = out[n-1].Value.Add(p.Value)
 			continue

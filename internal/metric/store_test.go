@@ -10,7 +10,7 @@ import (
 	"greengate/internal/metric"
 )
 
-func stat(t testing.TB, name string, v metric.Value) float64 {
+func stat(t *testing.T, name string, v metric.Value) float64 {
 	t.Helper()
 	s, err := metric.ParseStat(name)
 	if err != nil {
@@ -65,7 +65,7 @@ func TestStore_Query(t *testing.T) {
 	t.Parallel()
 	s := metric.NewStore(time.Minute)
 	id := metric.ID{Namespace: "N", Name: "m", Dimensions: map[string]string{"a": "1"}}
-	put := func(at time.Duration, now time.Duration) { s.Put(id, start.Add(at), metric.Sample(1, 1), start.Add(now)) }
+	put := func(at, now time.Duration) { s.Put(id, start.Add(at), metric.Sample(1, 1), start.Add(now)) }
 	for i := range 120 {
 		put(time.Duration(i)*time.Second, time.Duration(i)*time.Second)
 	}
