@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"greengate/internal/cloud"
 )
@@ -64,9 +65,14 @@ func (w *Watcher) act(ctx context.Context, action string, before, after cloud.Al
 	if err != nil {
 		return fmt.Errorf("encode message: %w", err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, actTimeout)
+	defer cancel()
 	subject := fmt.Sprintf("%s: %q in %s", after.State, after.Name, w.cfg.Region)
 	return w.cfg.Publisher.Publish(ctx, action, subject[:min(len(subject), maxSubject)], string(message))
 }
+
+// actTimeout bounds one action: others, and other alarms, wait for it.
+const actTimeout = 5 * time.Second
 
 // maxSubject is the most characters that the subject of an SNS message has.
 const maxSubject = 100

@@ -3,9 +3,9 @@ package alarm
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -20,7 +20,7 @@ type Resources interface {
 	Update(ctx context.Context, edit func(d *cloud.Draft) error) error
 }
 
-// Publisher tells the subscribers of an SNS topic.
+// Publisher tells the subscribers of an SNS topic. It takes a message over and does not wait until it is delivered.
 type Publisher interface {
 	Publish(ctx context.Context, topicARN, subject, message string) error
 }
@@ -134,16 +134,48 @@ func (w *Watcher) move(ctx context.Context, moved map[string]verdict, seen map[s
 
 func (w *Watcher) evaluate(a cloud.Alarm, end, now time.Time) verdict {
 	rule := metric.Rule{Comparison: a.Comparison, Threshold: a.Threshold, Periods: a.Periods, ToAlarm: a.ToAlarm, Missing: a.MissingData}
-	stat, err := metric.ParseStat(a.Statistic)
+	queries, watched, err := Queries(a)
 	if err != nil { // PutMetricAlarm refuses it
 		return verdict{Verdict: metric.Verdict{State: metric.Insufficient, Reason: err.Error()}}
 	}
-	period := w.span(a.Period)
-	id := metric.ID{Namespace: a.Namespace, Name: a.Metric, Dimensions: maps.Clone(a.Dimensions)}
-	points := w.cfg.Metrics.Datapoints(id, stat, end, period, rule.Range())
+	points := w.cfg.Metrics.Compute(queries, watched, end, w.span(a.Period), rule.Range())
 	v := verdict{Verdict: rule.Evaluate(points, a.State)}
 	v.data = reasonData(a, v.Verdict, now)
 	return v
+}
+
+// Queries are what an alarm is on, and the id of the one that is compared with the threshold.
+func Queries(a cloud.Alarm) (metric.Queries, string, error) {
+	list := a.Queries
+	if len(list) == 0 {
+		list = []cloud.AlarmQuery{{ID: "m", Namespace: a.Namespace, Metric: a.Metric, Dimensions: a.Dimensions, Statistic: a.Statistic, Watched: true}}
+	}
+	queries, watched := metric.Queries{}, ""
+	for _, q := range list {
+		made := metric.Query{ID: metric.ID{Namespace: q.Namespace, Name: q.Metric, Dimensions: q.Dimensions}}
+		var err error
+		if q.Expression != "" {
+			var e metric.Expression
+			e, err = metric.ParseExpression(q.Expression)
+			made.Expression = &e
+		} else {
+			made.Stat, err = metric.ParseStat(q.Statistic)
+		}
+		if err != nil {
+			return nil, "", fmt.Errorf("query %s: %w", q.ID, err)
+		}
+		queries[q.ID] = made
+		if q.Watched {
+			watched = q.ID
+		}
+	}
+	if _, ok := queries[watched]; !ok {
+		return nil, "", errors.New("no query is compared with the threshold")
+	}
+	if err := queries.Check(); err != nil {
+		return nil, "", err
+	}
+	return queries, watched, nil
 }
 
 // reasonData is StateReasonData.

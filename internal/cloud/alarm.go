@@ -25,6 +25,17 @@ type AlarmEvent struct {
 	Data    json.RawMessage `json:"data,omitempty"`
 }
 
+// AlarmQuery is a statistic of a metric, or an expression over others; the alarm is on the one that Watched marks.
+type AlarmQuery struct {
+	ID         string            `json:"id"`
+	Expression string            `json:"expression,omitempty"`
+	Namespace  string            `json:"namespace,omitempty"`
+	Metric     string            `json:"metric,omitempty"`
+	Dimensions map[string]string `json:"dimensions,omitempty"`
+	Statistic  string            `json:"statistic,omitempty"`
+	Watched    bool              `json:"watched,omitempty"`
+}
+
 // Noted is the alarm with one event more.
 func (a Alarm) Noted(ev AlarmEvent) Alarm {
 	a.History = append(slices.Clone(a.History), ev)

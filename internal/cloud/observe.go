@@ -46,6 +46,8 @@ type Alarm struct {
 	// Dimensions of the metric, by name.
 	Dimensions map[string]string `json:"dimensions,omitempty"`
 	Tags       map[string]string `json:"tags,omitempty"`
+	// Queries are those of an alarm on metric math; it has no Namespace, Metric, Statistic and Dimensions of its own.
+	Queries []AlarmQuery `json:"queries,omitempty"`
 	// Description and Actions are told to whoever an action tells. Actions are ARNs by state; Muted takes none of them.
 	Description string              `json:"description,omitempty"`
 	Actions     map[string][]string `json:"actions,omitempty"`

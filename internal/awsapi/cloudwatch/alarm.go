@@ -64,6 +64,13 @@ func alarmOf(in *shape.PutMetricAlarmInput) (cloud.Alarm, error) {
 	if err := checkAlarm(in); err != nil {
 		return cloud.Alarm{}, err
 	}
+	queries, period, err := alarmQueries(in)
+	if err != nil {
+		return cloud.Alarm{}, err
+	}
+	if err := checkEvaluation(in, period); err != nil {
+		return cloud.Alarm{}, err
+	}
 	dims, err := dimensions(in.Dimensions)
 	if err != nil {
 		return cloud.Alarm{}, err
@@ -76,9 +83,9 @@ func alarmOf(in *shape.PutMetricAlarmInput) (cloud.Alarm, error) {
 	}
 	a := cloud.Alarm{
 		Name: in.AlarmName, Namespace: in.Namespace, Metric: in.MetricName, Statistic: string(in.Statistic), Comparison: string(in.ComparisonOperator),
-		Threshold: *in.Threshold, Period: int(*in.Period), Periods: int(*in.EvaluationPeriods), MissingData: in.TreatMissingData, Dimensions: dims,
+		Threshold: *in.Threshold, Period: int(period), Periods: int(*in.EvaluationPeriods), MissingData: in.TreatMissingData, Dimensions: dims,
 		Tags: tagMap(in.Tags), Description: in.AlarmDescription, Muted: in.ActionsEnabled != nil && !*in.ActionsEnabled, Input: data,
-		Actions: map[string][]string{},
+		Actions: map[string][]string{}, Queries: queries,
 	}
 	if a.Statistic == "" {
 		a.Statistic = in.ExtendedStatistic
@@ -96,8 +103,19 @@ func alarmOf(in *shape.PutMetricAlarmInput) (cloud.Alarm, error) {
 
 func checkAlarm(in *shape.PutMetricAlarmInput) error {
 	switch {
-	case len(in.Metrics) > 0, in.ThresholdMetricID != "", in.EvaluationCriteria != nil:
-		return invalid("Metric math, anomaly detection and PromQL are not served: an alarm is on one metric (MetricName).")
+	case in.ThresholdMetricID != "", in.EvaluationCriteria != nil:
+		return invalid("Anomaly detection and PromQL are not served.")
+	case in.EvaluationPeriods == nil:
+		return awsapi.Fault("MissingRequiredParameterException", "The parameter EvaluationPeriods is required.")
+	case in.Threshold == nil:
+		return invalid("Threshold must be specified.")
+	case math.IsNaN(*in.Threshold) || math.IsInf(*in.Threshold, 0):
+		return invalid("The threshold must be a finite number.")
+	case len(in.Metrics) > 0:
+		if in.MetricName != "" || in.Namespace != "" || in.Statistic != "" || in.ExtendedStatistic != "" || in.Period != nil || len(in.Dimensions) > 0 || in.Unit != "" {
+			return badCombination("Metrics may not be specified together with MetricName, Namespace, Dimensions, Statistic, ExtendedStatistic, Period or Unit.")
+		}
+		return nil
 	case in.MetricName == "" || in.Namespace == "":
 		return invalid("Namespace and MetricName must both be specified.")
 	case in.Statistic == "" && in.ExtendedStatistic == "":
@@ -106,23 +124,17 @@ func checkAlarm(in *shape.PutMetricAlarmInput) error {
 		return badCombination("Statistic and ExtendedStatistic may not both be specified.")
 	case in.Period == nil:
 		return invalid("Period must be specified.")
-	case in.EvaluationPeriods == nil:
-		return awsapi.Fault("MissingRequiredParameterException", "The parameter EvaluationPeriods is required.")
-	case in.Threshold == nil:
-		return invalid("Threshold must be specified.")
-	case math.IsNaN(*in.Threshold) || math.IsInf(*in.Threshold, 0):
-		return invalid("The threshold must be a finite number.")
 	}
 	if in.ExtendedStatistic != "" {
 		if _, err := metric.ParseStat(in.ExtendedStatistic); err != nil || !strings.HasPrefix(in.ExtendedStatistic, "p") {
 			return badValue("The value %s for parameter ExtendedStatistic is not supported: only percentiles, p0 to p100, are.", in.ExtendedStatistic)
 		}
 	}
-	return checkEvaluation(in)
+	return nil
 }
 
-func checkEvaluation(in *shape.PutMetricAlarmInput) error {
-	period, periods := *in.Period, *in.EvaluationPeriods
+func checkEvaluation(in *shape.PutMetricAlarmInput, period int32) error {
+	periods := *in.EvaluationPeriods
 	switch in.ComparisonOperator {
 	case shape.ComparisonOperatorGreaterThanOrEqualToThreshold, shape.ComparisonOperatorGreaterThanThreshold,
 		shape.ComparisonOperatorLessThanThreshold, shape.ComparisonOperatorLessThanOrEqualToThreshold:

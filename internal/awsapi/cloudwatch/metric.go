@@ -3,7 +3,6 @@ package cloudwatch
 import (
 	"context"
 	"math"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -226,9 +225,6 @@ func datapoint(p metric.Point, stats []metric.Stat, unit shape.StandardUnit) sha
 	return d
 }
 
-// queryID is the form of a query's id (MetricDataQuery).
-var queryID = regexp.MustCompile(`^[a-z][a-zA-Z0-9_]*$`)
-
 func (s *Service) getData(_ context.Context, _ awsapi.Principal, in *shape.GetMetricDataInput) (*shape.GetMetricDataOutput, error) {
 	if err := check(in); err != nil {
 		return nil, err
@@ -241,61 +237,46 @@ func (s *Service) getData(_ context.Context, _ awsapi.Principal, in *shape.GetMe
 	case len(in.MetricDataQueries) > maxQueries:
 		return nil, invalid("The collection MetricDataQueries must not have a size greater than %d.", maxQueries)
 	}
+	queries, period, err := queriesOf(in.MetricDataQueries)
+	if err != nil {
+		return nil, err
+	}
+	span := s.span(period)
+	from := in.StartTime.Truncate(span)
+	n := int((in.EndTime.Sub(from) + span - 1) / span)
+	if n*len(in.MetricDataQueries) > maxAnswers {
+		return nil, invalid("The answer would have more than %d datapoints; ask for longer periods or a shorter time.", maxAnswers)
+	}
 	out := &shape.GetMetricDataOutput{MetricDataResults: []shape.MetricDataResult{}, Messages: []shape.MessageData{}}
-	ids, total := map[string]bool{}, 0
 	for _, q := range in.MetricDataQueries {
-		if !queryID.MatchString(q.ID) || ids[q.ID] {
-			return nil, invalid("The value for parameter MetricDataQueries.Id must begin with a lower-case letter, have letters, digits and underscores only, and be unique; '%s' is not.", q.ID)
+		if q.ReturnData != nil && !*q.ReturnData {
+			continue
 		}
-		ids[q.ID] = true
-		r, err := s.result(in, q)
-		if err != nil {
-			return nil, err
-		}
-		if total += len(r.Values); total > maxAnswers {
-			return nil, invalid("The answer would have more than %d datapoints; ask for longer periods or a shorter time.", maxAnswers)
-		}
-		if q.ReturnData == nil || *q.ReturnData {
-			out.MetricDataResults = append(out.MetricDataResults, r)
-		}
+		points := s.cfg.Metrics.Compute(queries, q.ID, from.Add(time.Duration(n)*span), span, n)
+		out.MetricDataResults = append(out.MetricDataResults, result(q, points, in.ScanBy))
 	}
 	return out, nil
 }
 
-func (s *Service) result(in *shape.GetMetricDataInput, q shape.MetricDataQuery) (shape.MetricDataResult, error) {
+func result(q shape.MetricDataQuery, points []metric.Datapoint, order shape.ScanBy) shape.MetricDataResult {
 	r := shape.MetricDataResult{ID: q.ID, Label: q.Label, StatusCode: shape.StatusCodeComplete, Timestamps: []shapes.Timestamp{}, Values: []float64{}}
-	if q.MetricStat == nil || q.Expression != "" {
-		return r, invalid("The query %s must have a MetricStat: expressions of metric math are not served.", q.ID)
+	switch {
+	case r.Label != "":
+	case q.MetricStat != nil:
+		r.Label = q.MetricStat.Metric.MetricName
+	default:
+		r.Label = q.ID
 	}
-	m := q.MetricStat
-	if m.Metric.Namespace == "" || m.Metric.MetricName == "" {
-		return r, invalid("The metric of the query %s needs a Namespace and a MetricName.", q.ID)
-	}
-	stat, err := metric.ParseStat(m.Stat)
-	if err != nil {
-		return r, invalid("The query %s: %v.", q.ID, err)
-	}
-	if err := checkPeriod(*m.Period); err != nil {
-		return r, err
-	}
-	id := metric.ID{Namespace: m.Metric.Namespace, Name: m.Metric.MetricName}
-	if id.Dimensions, err = dimensions(m.Metric.Dimensions); err != nil {
-		return r, err
-	}
-	if r.Label == "" {
-		r.Label = id.Name
-	}
-	period := s.span(*m.Period)
-	for _, p := range s.cfg.Metrics.Query(id, in.StartTime.Truncate(period), in.EndTime.Time, period) {
-		if v, ok := stat.Of(p.Value); ok {
-			r.Timestamps, r.Values = append(r.Timestamps, shapes.Timestamp{Time: p.At}), append(r.Values, v)
+	for _, p := range points {
+		if p.Known {
+			r.Timestamps, r.Values = append(r.Timestamps, shapes.Timestamp{Time: p.At}), append(r.Values, p.Value)
 		}
 	}
-	if in.ScanBy != shape.ScanByTimestampAscending {
+	if order != shape.ScanByTimestampAscending {
 		slices.Reverse(r.Timestamps)
 		slices.Reverse(r.Values)
 	}
-	return r, nil
+	return r
 }
 
 // recentHours is what RecentlyActive asks for.

@@ -69,10 +69,22 @@ def by_hand():
     assert state("byhand") == "ALARM"
 
 
+def rate(s):
+    """An alarm on the share of 5xx answers of all requests of the load balancer."""
+    def sum_of(id, metric):
+        dims = [{"Name": "LoadBalancer", "Value": dimension(s.lb["LoadBalancerArn"], "loadbalancer/")}]
+        return {"Id": id, "ReturnData": False, "MetricStat": {"Stat": "Sum", "Period": 60, "Metric": {
+            "Namespace": "AWS/ApplicationELB", "MetricName": metric, "Dimensions": dims}}}
+    cw.put_metric_alarm(
+        AlarmName="burst-rate", EvaluationPeriods=1, Threshold=20, ComparisonOperator="GreaterThanThreshold", TreatMissingData="notBreaching", Metrics=[
+            sum_of("failed", "HTTPCode_Target_5XX_Count"), sum_of("all", "RequestCount"), {"Id": "rate", "Expression": "100 * FILL(failed, 0) / all"}])
+
+
 def burst():
     """5xx answers of green under a canary trip an alarm on what the data plane counts, and the deployment goes back."""
     s = Site("burst", group=watched("burst"))
     alarm("burst", s, "HTTPCode_Target_5XX_Count", group=1, Statistic="Sum", Threshold=5)
+    rate(s)
     until("calm", lambda: state("burst") == "OK")
     begin = datetime.datetime.now(datetime.timezone.utc)
     id = s.deploy("failing", deploymentConfigName=config("burst", 50))
@@ -100,6 +112,8 @@ def burst():
     assert failed > 5 and failed == total("HTTPCode_Target_5XX_Count", LoadBalancer=lb) == total("RequestCount", LoadBalancer=lb, TargetGroup=green), failed
     assert total("RequestCount", LoadBalancer=lb) > failed
     assert total("HTTPCode_ELB_5XX_Count", LoadBalancer=lb) == 0
+    until("the rate was seen", lambda: "Alarm updated from OK to ALARM" in [
+        h["HistorySummary"] for h in cw.describe_alarm_history(AlarmName="burst-rate", HistoryItemType="StateUpdate")["AlarmHistoryItems"]])
     until("calm again", lambda: state("burst") == "OK")
 
 

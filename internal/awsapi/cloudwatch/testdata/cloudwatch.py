@@ -154,6 +154,23 @@ got = cw.get_metric_data(MetricDataQueries=[query("a", "Sum"), query("b", "p100"
 assert [(r["Id"], r["Label"], r["Values"], r["StatusCode"]) for r in got["MetricDataResults"]] == [
     ("a", "m", [4, 16], "Complete"), ("b", "top", [4, 10], "Complete")], got
 assert got["MetricDataResults"][0]["Timestamps"] == [now + datetime.timedelta(minutes=1), now], got
+got = cw.get_metric_data(MetricDataQueries=[
+    query("a", "Sum", ReturnData=False), query("n", "SampleCount", ReturnData=False), {"Id": "mean", "Expression": "a / n"},
+    {"Id": "share", "Expression": "100 * FILL(mean, 0)", "Label": "%"}], ScanBy="TimestampAscending", **ask)["MetricDataResults"]
+assert [(r["Id"], r["Label"]) for r in got] == [("mean", "mean"), ("share", "%")] and got[0]["Values"] == [4, 4], got
+assert got[1]["Values"][-1] == 0 and 400 in got[1]["Values"] and len(got[1]["Values"]) == 65, got
+refused("ValidationError", cw.get_metric_data, MetricDataQueries=[{"Id": "a", "Expression": "b * 2"}], **ask)
+refused("ValidationError", cw.get_metric_data, MetricDataQueries=[query("a", "Sum"), {"Id": "b", "Expression": "SEARCH('x')"}], **ask)
+rate = dict(AlarmName="rate", EvaluationPeriods=1, Threshold=5, ComparisonOperator="GreaterThanThreshold", Metrics=[
+    query("failed", "Sum", ReturnData=False), query("all", "SampleCount", ReturnData=False), {"Id": "rate", "Expression": "100 * failed / all"}])
+cw.put_metric_alarm(**rate)
+a = describe("rate")
+assert [m["Id"] for m in a["Metrics"]] == ["failed", "all", "rate"] and a["Metrics"][2]["Expression"] == "100 * failed / all", a
+assert "MetricName" not in a and "Period" not in a, a
+refused("ValidationError", cw.put_metric_alarm, **{**rate, "Metrics": rate["Metrics"][:2]})
+refused("ValidationError", cw.put_metric_alarm, **{**rate, "Metrics": rate["Metrics"][1:]})
+refused("InvalidParameterCombination", cw.put_metric_alarm, Period=60, **rate)
+cw.delete_alarms(AlarmNames=["rate"])
 refused("ValidationError", cw.get_metric_data, MetricDataQueries=[query("A", "Sum")], **ask)
 refused("ValidationError", cw.get_metric_data, MetricDataQueries=[query("a", "Sum"), query("a", "Sum")], **ask)
 refused("ValidationError", cw.get_metric_data, MetricDataQueries=[query("a", "tm90")], **ask)
