@@ -40,6 +40,15 @@ def state(name):
     return cw.describe_alarms(AlarmNames=[name])["MetricAlarms"][0]["StateValue"]
 
 
+def stopped(s, id):
+    """The deployment once it, and what goes back, have ended."""
+    d = ended(id)
+    assert (d["status"], d["errorInformation"]["code"]) == ("Stopped", "ALARM_ACTIVE"), d
+    until("the rollback has ended", lambda: not cd.list_deployments(
+        applicationName=s.name, deploymentGroupName="g", includeOnlyStatuses=["Created", "InProgress", "Ready"])["deployments"])
+    return d["errorInformation"]["message"]
+
+
 def went_back(s, id, name):
     d = until("stopped and rolled back", lambda: (d := info(id))["status"] == "Stopped" and "rollbackDeploymentId" in d.get("rollbackInfo", {}) and d)
     assert d["errorInformation"]["code"] == "ALARM_ACTIVE" and f"<{name}>" in d["errorInformation"]["message"], d["errorInformation"]
@@ -62,8 +71,7 @@ def by_hand():
     events = s.events(id)
     assert (events["AllowTraffic"], events["AfterAllowTraffic"]) == ("Failed", "Skipped"), events
     # One that begins while the alarm is in ALARM stops at once.
-    d = ended(s.deploy("v3"))
-    assert (d["status"], d["errorInformation"]["code"]) == ("Stopped", "ALARM_ACTIVE"), d
+    assert "<byhand>" in stopped(s, s.deploy("v3"))
     id = s.deploy("v4", overrideAlarmConfiguration={"enabled": False, "alarms": []})
     assert ended(id)["status"] == "Succeeded" and get(s.production) == "v4"
     assert state("byhand") == "ALARM"
@@ -147,17 +155,14 @@ def hosts():
 def unknown():
     """An alarm that does not exist cannot be watched: that stops a deployment, unless ignorePollAlarmFailure is set."""
     s = Site("unknown", group=watched("unknown"))
-    d = ended(s.deploy("v2"))
-    assert (d["status"], d["errorInformation"]["code"]) == ("Stopped", "ALARM_ACTIVE"), d
-    assert "alarm unknown does not exist" in d["errorInformation"]["message"], d["errorInformation"]
+    assert "alarm unknown does not exist" in stopped(s, s.deploy("v2"))
     s.change(**{"alarmConfiguration": watched("unknown", ignorePollAlarmFailure=True)["alarmConfiguration"]})
     assert ended(s.deploy("v3"))["status"] == "Succeeded"
     # What is put meanwhile is watched, also where polling may fail.
     id = s.deploy("v4", deploymentConfigName=config("unknown", 20))
     until("a fifth", lambda: sorted(s.weights().values()) == [20, 80])
     alarm("unknown", s, "Nothing", Statistic="Sum", Threshold=1, TreatMissingData="breaching")
-    d = ended(id)
-    assert (d["status"], d["errorInformation"]["code"]) == ("Stopped", "ALARM_ACTIVE") and "<unknown>" in d["errorInformation"]["message"], d
+    assert "<unknown>" in stopped(s, id)
 
 
 globals()[sys.argv[1]]()
