@@ -44,7 +44,8 @@ func (c *Controller) services() map[string]awsapi.Handlers {
 		"application-autoscaling": autoscaling.New(autoscaling.Config{
 			Region: o.Region, AccountID: o.AccountID, Resources: c.cloud, Now: time.Now,
 		}).Handlers(),
-		"sns": c.topicService().Handlers(),
+		"sns":        c.topicService().Handlers(),
+		"cloudwatch": c.meters.service(o),
 		"logs": wirelogs.New(wirelogs.Config{
 			Region: o.Region, AccountID: o.AccountID, Resources: c.cloud, Functions: functionLogs{c.functions},
 			Store: groupLogs{c.logGroups}, Now: time.Now,

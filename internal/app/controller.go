@@ -62,6 +62,7 @@ type Controller struct {
 	sessions  sessions
 	topics    *topics
 	logGroups *logstore.Store
+	meters    *meters
 	api       *http.Server
 }
 
@@ -121,6 +122,9 @@ func (c *Controller) wire(ctx context.Context) error {
 	if c.cloud, err = cloud.Open(ctx, resourcesOf(c.db, o.Paths)); err != nil {
 		return fmt.Errorf("open resources: %w", err)
 	}
+	if c.topics, err = openTopics(ctx, c); err != nil {
+		return err
+	}
 	users := &userKeys{cloud: c.cloud, account: o.AccountID}
 	keys, err := awsapi.NewKeyRing(awsapi.KeyRingConfig{
 		AccountID: o.AccountID, MasterKey: key, Now: time.Now, User: users.find,
@@ -133,6 +137,7 @@ func (c *Controller) wire(ctx context.Context) error {
 	units := runner.NewClient(o.Paths.RunnerSocket())
 	functions := sandbox.NewHTTPClient(overUnix(o.Paths.RunnerSocket()), "http://runner")
 	c.router = l7.New(c.cloud, proxy.NewHTTPClient(overUnix(o.Paths.ProxySocket())), o.Log)
+	c.meters = newMeters(c, proxy.NewHTTPClient(overUnix(o.Paths.ProxySocket())))
 	c.runtime = process.New(c.cloud, units, o.Log)
 	hooks := hook.New(hook.Config{
 		Runner: units, Functions: functions, EndpointURL: o.EndpointURL, Region: o.Region, AccountID: o.AccountID,
@@ -142,9 +147,6 @@ func (c *Controller) wire(ctx context.Context) error {
 	c.janitor = &janitor{db: c.db, cloud: c.cloud, router: c.router, runtime: c.runtime, runner: units, log: o.Log}
 	c.functions, c.objects = functions, objectStore{objects.New(o.Paths.Objects(), time.Now)}
 	c.logGroups = logstore.New(o.Paths.LogGroups())
-	if c.topics, err = openTopics(ctx, c); err != nil {
-		return err
-	}
 	l := &logs{db: c.db, runner: units, functions: functions}
 	w := &wire{
 		db: c.db, logs: l, cloud: c.cloud, engine: c.engine, runtime: c.runtime, key: key,
@@ -218,6 +220,7 @@ func (c *Controller) Run(ctx context.Context) (err error) {
 	start("janitor", c.janitor.run)
 	start("topics", c.topics.run)
 	start("retention", c.retain)
+	start("metrics", c.meters.run)
 	start("api", c.runAPI)
 	if err := c.opts.Ready(); err != nil {
 		fail(fmt.Errorf("say ready: %w", err))

@@ -137,7 +137,7 @@ func (w *wire) plan(r awsapi.CreateRequest) deploy.Plan {
 		}
 	}
 	if r.Alarms.Enabled {
-		p.Alarms = r.Alarms.Names
+		p.Alarms, p.IgnoreAlarmFaults = r.Alarms.Names, r.Alarms.IgnorePollFailure
 	}
 	p.Drain = w.drain(w.cloud.State(), g)
 	return p
@@ -319,6 +319,9 @@ func listenerKey(arn string) string {
 
 // alarms are the states of the alarms that the installation keeps; it implements engine.Alarms.
 type alarms struct{ cloud *cloud.Cloud }
+
+// Changed implements engine.AlarmSignal.
+func (a alarms) Changed() <-chan struct{} { return a.cloud.Changed() }
 
 // Observe implements engine.Alarms.
 func (a alarms) Observe(_ context.Context, names []string) ([]string, error) {

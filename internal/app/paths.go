@@ -24,6 +24,9 @@ func (p Paths) Proxy() string { return p.in("proxy") }
 // ProxySocket is the data plane's control socket.
 func (p Paths) ProxySocket() string { return p.in("run", "proxy.sock") }
 
+// Metrics is where metrics are kept between two lives of the controller.
+func (p Paths) Metrics() string { return p.in("metrics.json") }
+
 // Runner is the runner's folder: journal, logs, sandboxes.
 func (p Paths) Runner() string { return p.in("runner") }
 

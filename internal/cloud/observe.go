@@ -46,6 +46,14 @@ type Alarm struct {
 	// Dimensions of the metric, by name.
 	Dimensions map[string]string `json:"dimensions,omitempty"`
 	Tags       map[string]string `json:"tags,omitempty"`
+	// Queries are those of an alarm on metric math; it has no Namespace, Metric, Statistic and Dimensions of its own.
+	Queries []AlarmQuery `json:"queries,omitempty"`
+	// Description and Actions are told to whoever an action tells. Actions are ARNs by state; Muted takes none of them.
+	Description string              `json:"description,omitempty"`
+	Actions     map[string][]string `json:"actions,omitempty"`
+	Muted       bool                `json:"muted,omitempty"`
+	// History is what happened to it, oldest first, the newest MaxAlarmHistory only.
+	History []AlarmEvent `json:"history,omitempty"`
 	// Input holds members that are only echoed (PutMetricAlarm's input as JSON).
 	Input json.RawMessage `json:"input,omitempty"`
 }

@@ -59,6 +59,8 @@ type Target struct {
 	Address string `json:"address"`
 	// Down gets no new requests.
 	Down bool `json:"down,omitempty"`
+	// Starting is down because it has not been up yet.
+	Starting bool `json:"starting,omitempty"`
 }
 
 // State is a consistent copy of all resources.

@@ -83,6 +83,8 @@ type Watch struct {
 	TaskSet TaskSet       `json:"taskSet,omitzero"`
 	Grace   time.Duration `json:"grace,omitempty"`
 	Alarms  []string      `json:"alarms,omitempty"`
+	// IgnoreAlarmFaults goes on where alarms cannot be watched.
+	IgnoreAlarmFaults bool `json:"ignoreAlarmFaults,omitempty"`
 	// Ledger and MaxErrorRate watch the share of failed production requests of the task set.
 	Ledger       string  `json:"ledger,omitempty"`
 	MaxErrorRate float64 `json:"maxErrorRate,omitempty"`

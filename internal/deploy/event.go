@@ -14,7 +14,7 @@ const (
 	EventDenied    EventKind = "Denied"    // a hook's callback was refused: its role may not report
 	EventStop      EventKind = "Stop"      // somebody asked to stop
 	EventContinue  EventKind = "Continue"  // somebody ended a wait
-	EventAlarm     EventKind = "Alarm"     // the watch saw an alarm
+	EventAlarm     EventKind = "Alarm"     // the watch saw an alarm, or cannot see alarms (then Message says why)
 	EventUnhealthy EventKind = "Unhealthy" // the watch saw green unhealthy for longer than the grace
 	EventBudget    EventKind = "Budget"    // the watch saw the ledger over the error rate
 )

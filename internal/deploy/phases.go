@@ -38,7 +38,7 @@ func (m *machine) skipToTraffic() {
 
 func (m *machine) enterBeforeInstall() {
 	if len(m.d.Plan.Alarms) > 0 {
-		m.emit(Effect{Kind: EffectWatch, Watch: &Watch{Alarms: m.d.Plan.Alarms}})
+		m.emit(Effect{Kind: EffectWatch, Watch: &Watch{Alarms: m.d.Plan.Alarms, IgnoreAlarmFaults: m.d.Plan.IgnoreAlarmFaults}})
 	}
 	m.runList(HookList(PhaseBeforeInstall))
 }

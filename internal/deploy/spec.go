@@ -184,6 +184,8 @@ type Plan struct {
 	Drain time.Duration `json:"drain,omitempty"`
 	// Alarms are names; any of them in ALARM stops the deployment.
 	Alarms []string `json:"alarms,omitempty"`
+	// IgnoreAlarmFaults goes on where alarms cannot be watched; else that stops the deployment too.
+	IgnoreAlarmFaults bool `json:"ignoreAlarmFaults,omitempty"`
 	// MaxErrorRate fails the deployment when more than this share of green's production requests are
 	// 5xx or cut, counted from the switch to the end of the bake; 0 is no limit.
 	MaxErrorRate float64 `json:"maxErrorRate,omitempty"`

@@ -84,7 +84,9 @@ func (m *machine) interrupted() bool {
 		cause.Message = "stopped by " + m.ev.By
 	case EventAlarm:
 		cause.Status, cause.Reason, cause.GoBack = StatusStopped, ReasonAlarm, m.d.Plan.Rollback.OnAlarm
-		cause.Message = alarmMessage(m.ev.Alarms)
+		if len(m.ev.Alarms) > 0 {
+			cause.Message = alarmMessage(m.ev.Alarms)
+		}
 	case EventUnhealthy:
 		cause.Status, cause.Reason, cause.GoBack = StatusFailed, ReasonUnhealthy, m.d.Plan.Rollback.OnFailure
 	case EventBudget:

@@ -50,8 +50,15 @@ type Hooks interface {
 
 // Alarms knows the state of alarms.
 type Alarms interface {
-	// Observe returns those of names that are in ALARM.
+	// Observe returns those of names that are in ALARM. With a permanent error (deploy.ErrPermanent) the others can never
+	// be seen: one that does not exist.
 	Observe(ctx context.Context, names []string) ([]string, error)
+}
+
+// AlarmSignal is what Alarms may have besides: a state that changes is seen at once then.
+type AlarmSignal interface {
+	// Changed returns a channel that is closed when the state of an alarm may have changed.
+	Changed() <-chan struct{}
 }
 
 // Store keeps deployments.

@@ -141,6 +141,27 @@ func stories() []story {
 			},
 		},
 		{
+			name: "an alarm that does not exist any more", phase: deploy.PhaseStopped, reason: deploy.ReasonAlarm, running: blue,
+			record: deploy.PhaseSucceeded, proven: true,
+			plan: func(p *deploy.Plan) { p.Alarms, p.Bake = []string{"5xx"}, 10*time.Minute },
+			play: func(s *stage) {
+				s.phase(deploy.PhaseTerminationWait)
+				s.w.Forget("5xx")
+			},
+		},
+		{
+			name: "an alarm beside one that does not exist", phase: deploy.PhaseStopped, reason: deploy.ReasonAlarm, running: blue,
+			record: deploy.PhaseSucceeded, proven: true,
+			plan: func(p *deploy.Plan) {
+				p.Alarms, p.IgnoreAlarmFaults, p.Bake = []string{"gone", "5xx"}, true, 10*time.Minute
+			},
+			world: func(w *enginetest.World) { w.Forget("gone") },
+			play: func(s *stage) {
+				s.phase(deploy.PhaseTerminationWait)
+				s.w.Raise("5xx", true)
+			},
+		},
+		{
 			name: "halt: blue is ill when green fails", phase: deploy.PhaseFailed, reason: deploy.ReasonHookFailed, running: both,
 			plan:  hooked(deploy.PhaseAfterAllowTraffic, command("probe")),
 			world: does("probe", enginetest.Behaviour{How: enginetest.Fails, After: 5 * time.Second}),

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -23,7 +24,7 @@ func (w *worker) watch(ctx context.Context, eff deploy.Effect) {
 			<-ctx.Done()
 			return
 		}
-		if !sleep(ctx, w.e.cfg.Pace.Watch) {
+		if !w.rest(ctx, eff.Watch) {
 			return
 		}
 	}
@@ -31,8 +32,8 @@ func (w *worker) watch(ctx context.Context, eff deploy.Effect) {
 
 // look makes one round. What cannot be seen now is looked at again in the next round.
 func (w *worker) look(ctx context.Context, eff deploy.Effect, badSince *time.Time) (deploy.Event, bool) {
-	if names := w.alarmed(ctx, eff.Watch.Alarms); len(names) > 0 {
-		return deploy.Event{Kind: deploy.EventAlarm, Alarms: names}, true
+	if ev, ok := w.alarmed(ctx, eff.Watch); ok {
+		return ev, true
 	}
 	if eff.Watch.TaskSet.IsZero() {
 		return deploy.Event{}, false
@@ -46,16 +47,46 @@ func (w *worker) look(ctx context.Context, eff deploy.Effect, badSince *time.Tim
 	return deploy.Event{}, false
 }
 
-func (w *worker) alarmed(ctx context.Context, names []string) []string {
-	if len(names) == 0 || w.e.cfg.Alarms == nil {
-		return nil
+// rest waits for the next round, which begins early when an alarm has changed. It reports whether ctx is still alive.
+func (w *worker) rest(ctx context.Context, watch *deploy.Watch) bool {
+	signal, ok := w.e.cfg.Alarms.(AlarmSignal)
+	if len(watch.Alarms) == 0 || !ok {
+		return sleep(ctx, w.e.cfg.Pace.Watch)
 	}
-	in, err := w.e.cfg.Alarms.Observe(ctx, names)
-	if err != nil {
+	end := time.NewTimer(w.e.cfg.Pace.Watch)
+	defer end.Stop()
+	for {
+		changed := signal.Changed()
+		if _, ok := w.alarmed(ctx, watch); ok {
+			return ctx.Err() == nil
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-end.C:
+			return true
+		case <-changed:
+		}
+	}
+}
+
+// alarmed tells alarms in ALARM, and that alarms cannot be watched (as CodeDeploy stops a deployment then, unless
+// ignorePollAlarmFailure is set).
+func (w *worker) alarmed(ctx context.Context, watch *deploy.Watch) (deploy.Event, bool) {
+	if len(watch.Alarms) == 0 || w.e.cfg.Alarms == nil {
+		return deploy.Event{}, false
+	}
+	in, err := w.e.cfg.Alarms.Observe(ctx, watch.Alarms)
+	switch {
+	case len(in) > 0:
+		return deploy.Event{Kind: deploy.EventAlarm, Alarms: in}, true
+	case err == nil:
+	case !errors.Is(err, deploy.ErrPermanent):
 		w.e.log.WarnContext(ctx, "observe alarms", "deployment", w.id, "err", err)
-		return nil
+	case !watch.IgnoreAlarmFaults:
+		return deploy.Event{Kind: deploy.EventAlarm, Message: "alarms cannot be watched: " + err.Error()}, true
 	}
-	return in
+	return deploy.Event{}, false
 }
 
 func (w *worker) unhealthy(ctx context.Context, watch *deploy.Watch, since *time.Time) (string, bool) {

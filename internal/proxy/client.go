@@ -150,6 +150,13 @@ func (c *Client) Ledger(ctx context.Context, name string) (Ledger, error) {
 	return l, err
 }
 
+// Meters reads the counters of everything that was served since the start of the process.
+func (c *Client) Meters(ctx context.Context) (Meters, error) {
+	var m Meters
+	err := c.call(ctx, http.MethodGet, "/v1/meters", nil, &m)
+	return m, err
+}
+
 type drainRequest struct {
 	Limit time.Duration `json:"limit"`
 }

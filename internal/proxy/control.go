@@ -41,6 +41,9 @@ func (s *Server) controlHandler(hard context.Context) http.Handler {
 		st, err := s.drain(r.PathValue("group"), d.Limit)
 		reply(w, st, err)
 	})
+	mux.HandleFunc("GET /v1/meters", func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, s.meters.snapshot(), nil)
+	})
 	mux.HandleFunc("GET /v1/ledgers/{name}", func(w http.ResponseWriter, r *http.Request) {
 		l, err := s.readLedger(r.PathValue("name"))
 		reply(w, l, err)

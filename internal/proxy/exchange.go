@@ -65,6 +65,7 @@ type exchange struct {
 	route                           *route
 	action                          *action
 	row                             *row
+	meter                           *meter
 	group                           *group
 	target                          *target
 	prev, next                      *exchange // the group's list, under its lock
@@ -99,7 +100,7 @@ type exchange struct {
 func (x *exchange) reset(req *request, body requestBody) {
 	x.req, x.body = req, body
 	x.isHead = string(req.method) == "HEAD" // the bytes of the head are overwritten while the body is read
-	x.route, x.action, x.row, x.group, x.target = nil, nil, nil, nil, nil
+	x.route, x.action, x.row, x.meter, x.group, x.target = nil, nil, nil, nil, nil, nil
 	x.tried, x.attempts = [maxAttempts]*target{}, 0
 	x.wire = x.wire[:0]
 	x.why.Store(0)
@@ -234,7 +235,11 @@ func (x *exchange) clientFailed(err error) {
 // headArrived notes that a target (or the data plane) has answered.
 func (x *exchange) headArrived(r *response) {
 	now := time.Now()
-	x.row.latency(now.Sub(x.started))
+	took := now.Sub(x.started)
+	x.row.latency(took)
+	if !x.action.needsNoTarget() {
+		x.meter.responded(r.status, x.answering, took)
+	}
 	if r.status == 101 {
 		x.streaming.Store(true)
 		return

@@ -15,6 +15,7 @@ type choice struct {
 	group  *group
 	weight int
 	row    *row
+	meter  *meter
 }
 
 // route is what a listener does with requests. It is immutable; a swap replaces it.
@@ -24,6 +25,7 @@ type route struct {
 	rules      []rule // as they are tried
 	otherwise  action // what happens to a request that no rule applies to
 	row        *row   // counts requests that reach no group
+	meter      *meter // the same for metrics
 }
 
 // action is an Action made ready for use.
@@ -77,17 +79,21 @@ func (rt *router) claim(from *routing, x *exchange, now time.Time) bool {
 	if present := from.current.Load(); present != x.route {
 		x.route, x.action = present, present.match(x.req, x.from)
 	}
-	x.row = x.route.row
+	x.row, x.meter = x.route.row, x.route.meter
 	if x.action.needsNoTarget() {
 		x.row.count(wordStarted)
 		return true
 	}
 	c := x.action.pick()
 	if c != nil {
-		x.row = c.row
+		x.row, x.meter = c.row, c.meter
 	}
 	x.row.count(wordStarted)
-	return c != nil && c.group.admit(x, now)
+	if c == nil || !c.group.admit(x, now) {
+		return false
+	}
+	x.meter.requested()
+	return true
 }
 
 // swap puts a table in force. routes belong to the table's listeners; detached listeners get the empty route.

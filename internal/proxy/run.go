@@ -67,6 +67,7 @@ func (s *Server) tidy(ctx context.Context) {
 				s.reopen(ctx)
 				s.router.sweep(now)
 				t, _ := s.router.snapshot()
+				s.meters.sweep(t, now)
 				s.ledgers.release(func(name string) bool {
 					return slices.ContainsFunc(t.Listeners, func(l Listener) bool { return l.Ledger == name })
 				})

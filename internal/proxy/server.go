@@ -55,6 +55,7 @@ type Server struct {
 
 	router  router
 	ledgers ledgers
+	meters  *meters
 	faults  faultCounters
 	buffers buffers
 
@@ -83,6 +84,7 @@ func New(c Config) (*Server, error) {
 		s.inherited = map[string]net.Listener{}
 	}
 	s.router = router{log: s.log, groups: map[string]*group{}}
+	s.meters = newMeters(time.Now())
 	s.ledgers = ledgers{dir: filepath.Join(c.Dir, "ledger"), log: s.log, now: time.Now, open: map[string]*ledger{}}
 	if err := os.MkdirAll(s.ledgers.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make data folder: %w", err)
@@ -165,7 +167,7 @@ func (s *Server) routes(t Table) (map[*routing]*route, error) {
 }
 
 func (s *Server) route(spec Listener) (*route, error) {
-	r := &route{limits: spec.Limits.withDefaults(), nameTarget: spec.NameTarget}
+	r := &route{limits: spec.Limits.withDefaults(), nameTarget: spec.NameTarget, meter: s.meters.get(spec.Name, "")}
 	row := func(string) (*row, error) { return nil, nil } //nolint:nilnil // a nil row counts nothing
 	if spec.Ledger != "" {
 		l, err := s.ledgers.get(spec.Ledger)
@@ -178,11 +180,11 @@ func (s *Server) route(spec Listener) (*route, error) {
 	if r.row, err = row(""); err != nil {
 		return nil, err
 	}
-	if r.otherwise, err = s.action(spec.Action, row); err != nil {
+	if r.otherwise, err = s.action(spec.Name, spec.Action, row); err != nil {
 		return nil, err
 	}
 	for _, rs := range inOrder(spec.Rules) {
-		a, err := s.action(rs.Action, row)
+		a, err := s.action(spec.Name, rs.Action, row)
 		if err != nil {
 			return nil, err
 		}
@@ -192,7 +194,7 @@ func (s *Server) route(spec Listener) (*route, error) {
 }
 
 // action makes an action ready; row finds the row of a group in the listener's ledger.
-func (s *Server) action(spec Action, row func(group string) (*row, error)) (action, error) {
+func (s *Server) action(listener string, spec Action, row func(group string) (*row, error)) (action, error) {
 	a := action{fixed: spec.Fixed}
 	if spec.Redirect != nil {
 		full := spec.Redirect.withDefaults()
@@ -206,7 +208,7 @@ func (s *Server) action(spec Action, row func(group string) (*row, error)) (acti
 		if err != nil {
 			return action{}, err
 		}
-		a.choices = append(a.choices, choice{group: s.router.group(w.Group), weight: w.Weight, row: r})
+		a.choices = append(a.choices, choice{group: s.router.group(w.Group), weight: w.Weight, row: r, meter: s.meters.get(listener, w.Group)})
 		a.total += w.Weight
 	}
 	return a, nil

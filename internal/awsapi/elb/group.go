@@ -272,6 +272,8 @@ func (s *Service) describeTargetHealth(_ context.Context, _ awsapi.Principal, in
 			switch {
 			case ts.Released():
 				add(t.Address, "draining", "Target.DeregistrationInProgress")
+			case t.Starting:
+				add(t.Address, "initial", "Elb.InitialHealthChecking")
 			case t.Down:
 				add(t.Address, "unhealthy", "Target.FailedHealthChecks")
 			default:

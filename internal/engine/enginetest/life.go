@@ -331,11 +331,15 @@ type lifeAlarms struct{ l *Life }
 
 func (a lifeAlarms) Observe(ctx context.Context, names []string) (in []string, err error) {
 	err = a.l.read(ctx, "Alarms.Observe", func() error {
-		in = a.l.w.observeAlarms(names)
-		return nil
+		var err error
+		in, err = a.l.w.observeAlarms(names)
+		return err
 	})
 	return in, err
 }
+
+// Changed implements engine.AlarmSignal.
+func (a lifeAlarms) Changed() <-chan struct{} { return a.l.w.alarmsChanged() }
 
 // sleep waits for d and reports whether ctx is still alive.
 func sleep(ctx context.Context, d time.Duration) bool {

@@ -50,6 +50,8 @@ type World struct {
 	hooksOf    map[string][]string // identities by deployment
 	scripts    map[string][]Behaviour
 	alarms     map[string]bool
+	noAlarms   map[string]bool // those that do not exist
+	rung       chan struct{}   // closed and replaced when an alarm changes
 }
 
 // New returns a World; Close ends it.
@@ -57,7 +59,7 @@ func New(cfg Config) *World {
 	w := &World{
 		cfg: cfg, store: cfg.Store, began: time.Now(), sets: map[string]*set{}, ending: map[string]*set{}, programs: map[string]Program{},
 		services: map[string]*service{}, ledgers: map[ledgerKey]deploy.Count{}, failing: map[string]bool{},
-		hooks: map[string]*run{}, hooksOf: map[string][]string{}, scripts: map[string][]Behaviour{}, alarms: map[string]bool{},
+		hooks: map[string]*run{}, hooksOf: map[string][]string{}, scripts: map[string][]Behaviour{}, alarms: map[string]bool{}, noAlarms: map[string]bool{}, rung: make(chan struct{}),
 	}
 	if w.store == nil {
 		w.memory = newMemory()
@@ -146,6 +148,27 @@ func (w *World) Raise(alarm string, on bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.alarms[alarm] = on
+	w.ringLocked()
+}
+
+// Forget makes an alarm one that does not exist.
+func (w *World) Forget(alarm string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.noAlarms[alarm] = true
+	w.ringLocked()
+}
+
+func (w *World) ringLocked() {
+	close(w.rung)
+	w.rung = make(chan struct{})
+}
+
+// alarmsChanged answers the AlarmSignal port.
+func (w *World) alarmsChanged() <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.rung
 }
 
 // Deployment reads a deployment without passing a point.
@@ -177,14 +200,17 @@ func (w *World) violateLocked(format string, args ...any) {
 }
 
 // observeAlarms answers the Alarms port.
-func (w *World) observeAlarms(names []string) []string {
+func (w *World) observeAlarms(names []string) ([]string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var in []string
+	var err error
 	for _, n := range names {
-		if w.alarms[n] {
+		if w.noAlarms[n] {
+			err = deploy.Permanent(fmt.Errorf("alarm %s does not exist", n))
+		} else if w.alarms[n] {
 			in = append(in, n)
 		}
 	}
-	return in
+	return in, err
 }

@@ -13,13 +13,13 @@ import (
 // ListenerName is what the data plane calls a listener of a load balancer.
 func ListenerName(key string) string { return "elb/" + key }
 
-// byHand is the data plane's group of the targets that were registered by hand.
-func byHand(targetGroup string) string { return "tg/" + targetGroup }
+// ByHand is the data plane's group of the targets that were registered by hand.
+func ByHand(targetGroup string) string { return "tg/" + targetGroup }
 
 // elb adds the listeners of load balancers and the groups that only they forward to.
 func elb(t *proxy.Table, s cloud.State) {
 	for _, g := range cloud.All[cloud.TargetGroup](s) {
-		group := proxy.Group{Name: byHand(g.Name), Protocol: protocol(g)}
+		group := proxy.Group{Name: ByHand(g.Name), Protocol: protocol(g)}
 		for _, r := range g.Registered {
 			address := net.JoinHostPort(r.ID, strconv.Itoa(r.Port))
 			group.Targets = append(group.Targets, proxy.Target{ID: address, Address: address})
@@ -73,7 +73,7 @@ func membersOf(s cloud.State) map[string][]member {
 	}
 	for _, g := range cloud.All[cloud.TargetGroup](s) {
 		if len(g.Registered) > 0 || len(members[g.Name]) == 0 {
-			members[g.Name] = append(members[g.Name], member{byHand(g.Name), len(g.Registered)})
+			members[g.Name] = append(members[g.Name], member{ByHand(g.Name), len(g.Registered)})
 		}
 	}
 	for _, list := range members {

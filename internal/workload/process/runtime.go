@@ -225,7 +225,8 @@ func (r *Runtime) Refresh(ctx context.Context, id string) ([]runner.Status, erro
 		}
 		targets = append(targets, cloud.Target{
 			ID: u.ID, Address: net.JoinHostPort(u.Address, strconv.Itoa(u.Port)),
-			Down: u.State != runner.StateRunning || u.Health != runner.HealthHealthy,
+			Down:     u.State != runner.StateRunning || u.Health != runner.HealthHealthy,
+			Starting: u.Health == runner.HealthStarting,
 		})
 	}
 	if err := r.sets.SetTargets(ctx, id, targets); err != nil {

@@ -1,14 +1,22 @@
-"""A web service that says which version it is; the version "sick" fails its health check."""
+"""A web service that says which version it is. The version "sick" fails its health check, "failing" whatever else it is
+asked, "slow" takes its time; GET /break makes any of them sick."""
 import http.server
 import os
+import time
+
+broken = False
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        body = os.environ["VERSION"].encode()
-        self.send_response(500 if body == b"sick" and self.path == "/healthz" else 200)
+        global broken
+        body, check = os.environ["VERSION"].encode(), self.path == "/healthz"
+        broken = broken or self.path == "/break"
+        if body == b"slow" and not check:
+            time.sleep(0.4)
+        self.send_response(500 if check and (broken or body == b"sick") or not check and body == b"failing" else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
