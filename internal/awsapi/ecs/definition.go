@@ -19,6 +19,7 @@ const (
 	statusInactive = "INACTIVE"
 	statusDraining = "DRAINING"
 	statusPrimary  = "PRIMARY"
+	statusPending  = "PENDING"
 	reasonMissing  = "MISSING"
 )
 

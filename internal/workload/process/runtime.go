@@ -39,13 +39,21 @@ type Runtime struct {
 	runner *runner.Client
 	log    *slog.Logger
 
-	mu   sync.Mutex
-	busy map[string]chan struct{} // task sets that are being started or stopped; closed when that is done
+	traffic Traffic // nil: tasks end at once
+	tasks   *Tasks  // nil: nobody asks for single tasks
+	nudged  chan struct{}
+
+	mu      sync.Mutex
+	busy    map[string]chan struct{} // task sets that are being started or stopped; closed when that is done
+	leaving map[string]*departure    // by unit
 }
 
 // New returns a runtime that speaks to the runner role through client.
 func New(sets Sets, client *runner.Client, log *slog.Logger) *Runtime {
-	return &Runtime{sets: sets, runner: client, log: log, busy: map[string]chan struct{}{}}
+	return &Runtime{
+		sets: sets, runner: client, log: log, busy: map[string]chan struct{}{}, leaving: map[string]*departure{},
+		nudged: make(chan struct{}, 1),
+	}
 }
 
 // alone runs do while nobody else starts or stops tasks of the set.
@@ -101,7 +109,11 @@ func (r *Runtime) ensure(ctx context.Context, ts deploy.TaskSet) error {
 		}
 	}
 	for _, u := range units { // scaled in
-		if index(u.ID) >= ts.Tasks && !u.State.Ended() {
+		switch {
+		case index(u.ID) < ts.Tasks || u.State.Ended() || u.State == runner.StateStopping:
+		case r.traffic != nil:
+			r.surplus(ts.ID, u.ID)
+		default:
 			if err := r.runner.Stop(ctx, u.ID); err != nil {
 				return fmt.Errorf("stop task %s: %w", u.ID, err)
 			}
@@ -219,13 +231,14 @@ func (r *Runtime) Refresh(ctx context.Context, id string) ([]runner.Status, erro
 		return nil, fmt.Errorf("list tasks of %s: %w", id, err)
 	}
 	var targets []cloud.Target
+	ts, known := r.sets.State().TaskSets[id]
 	for _, u := range units {
 		if u.Address == "" || u.Port == 0 || u.State.Ended() {
 			continue
 		}
 		targets = append(targets, cloud.Target{
 			ID: u.ID, Address: net.JoinHostPort(u.Address, strconv.Itoa(u.Port)),
-			Down: u.State != runner.StateRunning || u.Health != runner.HealthHealthy,
+			Down: u.State != runner.StateRunning || u.Health != runner.HealthHealthy || (known && index(u.ID) >= ts.Tasks) || r.isLeaving(u.ID),
 		})
 	}
 	if err := r.sets.SetTargets(ctx, id, targets); err != nil {
@@ -271,6 +284,11 @@ func (r *Runtime) stop(ctx context.Context, id string) error {
 
 func (r *Runtime) ended(ctx context.Context, id string, units []runner.Status) error {
 	for _, u := range units {
+		if r.tasks != nil {
+			if err := r.tasks.noteMember(ctx, u); err != nil {
+				return err
+			}
+		}
 		if err := r.runner.Forget(ctx, u.ID); err != nil {
 			return fmt.Errorf("forget task %s: %w", u.ID, err)
 		}
@@ -292,6 +310,9 @@ func (r *Runtime) Release(ctx context.Context, id string, by time.Time) error {
 // Run follows the runner until ctx ends: wanted tasks are started again after a loss of the host, and
 // targets follow the health of their tasks.
 func (r *Runtime) Run(ctx context.Context) error {
+	var departures sync.WaitGroup
+	defer departures.Wait()
+	departures.Go(func() { r.depart(ctx) })
 	r.resume(ctx)
 	var since uint64
 	for ctx.Err() == nil {
@@ -337,8 +358,30 @@ func (r *Runtime) follow(ctx context.Context, changed []runner.Status) {
 			continue
 		}
 		seen[u.Group] = true
-		if _, err := r.Refresh(ctx, u.Group); err != nil && ctx.Err() == nil {
+		units, err := r.Refresh(ctx, u.Group)
+		if err != nil && ctx.Err() == nil {
 			r.log.WarnContext(ctx, "refresh targets", "task_set", u.Group, "err", err)
 		}
+		r.mend(u.Group, units)
 	}
+}
+
+// mend starts tasks again that were still ending when their set grew.
+func (r *Runtime) mend(id string, units []runner.Status) {
+	lost := func(ts cloud.TaskSet) bool {
+		return !ts.Released() && slices.ContainsFunc(units, func(u runner.Status) bool {
+			return u.State == runner.StateStopped && index(u.ID) < ts.Tasks
+		})
+	}
+	if !lost(r.sets.State().TaskSets[id]) {
+		return
+	}
+	r.leave(id, "", func(ctx context.Context) error {
+		return r.alone(ctx, id, func() error {
+			if ts, ok := r.sets.State().TaskSets[id]; ok && lost(ts) {
+				return r.ensure(ctx, ts.TaskSet)
+			}
+			return nil
+		})
+	})
 }
