@@ -23,7 +23,7 @@ func (c *Controller) services() map[string]awsapi.Handlers {
 			Region: o.Region, AccountID: o.AccountID, Resources: c.cloud, Sync: c.syncListener, Now: time.Now,
 		}).Handlers(),
 		"ecs": ecs.New(ecs.Config{
-			Region: o.Region, AccountID: o.AccountID, Resources: c.cloud, Runtime: c.runtime, Tasks: c.tasks, Now: time.Now,
+			Region: o.Region, AccountID: o.AccountID, Resources: c.cloud, Runtime: reading{c.runtime}, Tasks: c.tasks, Now: time.Now,
 		}).Handlers(),
 		"lambda": lambda.New(lambda.Config{
 			Region: o.Region, AccountID: o.AccountID, Resources: c.cloud, Now: time.Now,

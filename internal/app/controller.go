@@ -200,6 +200,7 @@ func (c *Controller) Run(ctx context.Context) (err error) {
 	start("router", c.router.Run)
 	start("runtime", c.runtime.Run)
 	start("tasks", c.tasks.Run)
+	start("roller", (&roller{cloud: c.cloud, runtime: c.runtime, minute: c.opts.Minute, log: c.opts.Log}).run)
 	start("engine", c.engine.Run)
 	start("janitor", c.janitor.run)
 	start("api", c.runAPI)

@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"greengate/internal/cloud"
+	"greengate/internal/deploy"
 	"greengate/internal/traffic/l7"
+	"greengate/internal/workload/process"
 )
 
 // quiet lets single tasks end without cutting requests: it implements process.Traffic.
@@ -28,6 +30,14 @@ func (q quiet) limit(taskSet string) time.Duration {
 		return svc.Spec.Drain
 	}
 	return deregistrationDelay(st, ts.TargetGroup, q.minute)
+}
+
+// reading answers clients that only look: it does not ask the runner for each of them.
+type reading struct{ *process.Runtime }
+
+// Observe implements ecs.Runtime.
+func (r reading) Observe(ctx context.Context, id string) (deploy.TaskSetStatus, error) {
+	return r.Glance(ctx, id)
 }
 
 // deregistrationDelay is that of a target group; it is counted in the minutes of the wire.

@@ -84,6 +84,8 @@ type ECSService struct {
 	LoadBalancers []ServiceEndpoint `json:"loadBalancers,omitempty"`
 	// Routing is which listeners a deployment moves; set by the deployment group that deploys the service.
 	Routing Routing `json:"routing,omitzero"`
+	// Rolling is for the ECS controller.
+	Rolling RollingConfig `json:"rolling,omitzero"`
 	// Sets is what is known of its task sets beside what they run, by their ids.
 	Sets map[string]SetInfo `json:"sets,omitempty"`
 	Tags map[string]string  `json:"tags,omitempty"`

@@ -69,6 +69,7 @@ func (s *Service) Handlers() awsapi.Handlers {
 	s.taskSetHandlers(h)
 	s.tagHandlers(h)
 	s.taskHandlers(h)
+	s.rolloutHandlers(h)
 	return h
 }
 

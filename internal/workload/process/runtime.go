@@ -44,8 +44,9 @@ type Runtime struct {
 	nudged  chan struct{}
 
 	mu      sync.Mutex
-	busy    map[string]chan struct{} // task sets that are being started or stopped; closed when that is done
-	leaving map[string]*departure    // by unit
+	mirror  map[string]map[string]runner.Status // what the runner said last, by group and unit; nil while it is away
+	busy    map[string]chan struct{}            // task sets that are being started or stopped; closed when that is done
+	leaving map[string]*departure               // by unit
 }
 
 // New returns a runtime that speaks to the runner role through client.
@@ -184,7 +185,11 @@ func (r *Runtime) Observe(ctx context.Context, id string) (deploy.TaskSetStatus,
 	if err != nil {
 		return deploy.TaskSetStatus{}, err
 	}
-	st := deploy.TaskSetStatus{Desired: r.sets.State().TaskSets[id].Tasks}
+	return statusOf(r.sets.State().TaskSets[id].Tasks, units), nil
+}
+
+func statusOf(desired int, units []runner.Status) deploy.TaskSetStatus {
+	st := deploy.TaskSetStatus{Desired: desired}
 	for _, u := range units {
 		if index(u.ID) >= st.Desired {
 			continue
@@ -203,7 +208,7 @@ func (r *Runtime) Observe(ctx context.Context, id string) (deploy.TaskSetStatus,
 			st.Doomed, st.Message = true, trouble(u)
 		}
 	}
-	return st, nil
+	return st
 }
 
 func doomed(u runner.Status) bool {
@@ -293,6 +298,9 @@ func (r *Runtime) ended(ctx context.Context, id string, units []runner.Status) e
 			return fmt.Errorf("forget task %s: %w", u.ID, err)
 		}
 	}
+	r.mu.Lock()
+	delete(r.mirror, id)
+	r.mu.Unlock()
 	if err := r.sets.Ended(ctx, id); err != nil {
 		return fmt.Errorf("end task set %s: %w", id, err)
 	}
@@ -317,7 +325,9 @@ func (r *Runtime) Run(ctx context.Context) error {
 	var since uint64
 	for ctx.Err() == nil {
 		changed, next, err := r.runner.Watch(ctx, since)
+		r.reflect(changed, err)
 		if err != nil {
+			since = 0
 			if ctx.Err() == nil {
 				r.log.WarnContext(ctx, "watch runner", "err", err)
 			}

@@ -15,6 +15,7 @@ import (
 // follow runs Tasks, as a controller does while it lives.
 func (m *machine) follow() (tasks *process.Tasks, end func()) {
 	runtime := process.New(m.cloud, m.client, slog.New(slog.DiscardHandler))
+	m.runtime = runtime
 	tasks = process.NewTasks(m.cloud, runtime, time.Hour, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 2)
@@ -125,7 +126,7 @@ func TestTasks_stop(t *testing.T) {
 func TestTasks_restart(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
-	m.put(m.single("stored", "sleep 60")) // the controller died before it could start it
+	m.put(m.single("stored", "exec sleep 60")) // the controller died before it could start it
 	_, end := m.follow()
 	m.await("stored", "running", func(t cloud.Task) bool { return t.Status == cloud.TaskRunning })
 	end()
@@ -195,4 +196,3 @@ func TestTasks_replacement(t *testing.T) {
 		t.Errorf("units after the stop of the set: %v, %v", units, err)
 	}
 }
-

@@ -73,6 +73,89 @@ def no_docker():
         assert "nginx:1" in why and "process:" in why, why
 
 
+def steady(cluster, name):
+    """The service, once its deployment has ended as `aws ecs wait services-stable` asks."""
+    ecs.get_waiter("services_stable").wait(cluster=cluster, services=[name], WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    return ecs.describe_services(cluster=cluster, services=[name])["services"][0]
+
+
+class Rolling(Site):
+    """A service with the ECS deployment controller behind a load balancer."""
+    def __init__(self, name, desired=2, **configuration):
+        self.name = name
+        self.lb = elb.create_load_balancer(Name=name, Subnets=["subnet-a", "subnet-b"])["LoadBalancers"][0]
+        self.groups = [self.target_group(f"{name}-t1")]
+        self.production, self.arn = self.listener(80)
+        ecs.create_cluster(clusterName="c")
+        ecs.create_service(
+            cluster="c", serviceName=name, taskDefinition=self.task("v1"), desiredCount=desired, deploymentConfiguration=configuration,
+            loadBalancers=[{"targetGroupArn": self.groups[0], "containerName": "app", "containerPort": 80}])
+        steady("c", name)
+        until("v1 answers", lambda: get(self.production) == "v1")
+
+    def update(self, **change):
+        return ecs.update_service(cluster="c", service=self.name, **change)["service"]
+
+    def service(self):
+        return ecs.describe_services(cluster="c", services=[self.name])["services"][0]
+
+
+def rolls():
+    """A rolling update under load: no request is lost, and no more tasks exist and no fewer are healthy than may."""
+    for name, configuration, most in (("rolls", {}, 4), ("rolls-tight", {"minimumHealthyPercent": 50, "maximumPercent": 100}, 2)):
+        s = Rolling(name, **configuration)
+        with Load(s.production) as load:
+            d = s.update(taskDefinition=s.task("v2"))["deployments"]
+            assert [x["status"] for x in d] == ["PRIMARY", "ACTIVE"] and d[0]["rolloutState"] == "IN_PROGRESS", d
+
+            def ended():
+                d = s.service()["deployments"]
+                assert sum(x["desiredCount"] for x in d if x["status"] == "ACTIVE") <= 2, d
+                running = ecs.list_tasks(cluster="c", serviceName=name)["taskArns"]
+                assert len(running) <= most, (most, running)
+                return len(d) == 1 and d[0]["rolloutState"] == "COMPLETED"
+            until("it is rolled out", ended)
+            first = s.service()["deployments"][0]["id"]
+            s.update(forceNewDeployment=True)
+            until("another deployment took its place", lambda: (d := s.service()["deployments"])[0]["id"] != first and ended())
+        assert load.seen == {"v1", "v2"} and load.answers > 50 and not load.lost, (load.seen, load.answers, load.lost[:5])
+        v = steady("c", name)
+        assert v["taskDefinition"].endswith(":2") and any("steady state" in e["message"] for e in v["events"]), v["events"]
+        list_ = ecs.list_service_deployments(cluster="c", service=name)["serviceDeployments"]
+        assert [x["status"] for x in list_] == ["SUCCESSFUL"] * 3, list_
+        one = ecs.describe_service_deployments(serviceDeploymentArns=[list_[0]["serviceDeploymentArn"]])["serviceDeployments"][0]
+        assert one["status"] == "SUCCESSFUL" and one["finishedAt"] >= one["createdAt"], one
+        assert s.update(desiredCount=3)["desiredCount"] == 3 and steady("c", name)["runningCount"] == 3
+    refused("InvalidParameterException", s.update, deploymentConfiguration={"minimumHealthyPercent": 100, "maximumPercent": 100})
+    s.update(desiredCount=1)
+    steady("c", name)
+    assert "could not begin" in refused("InvalidParameterException", s.update, forceNewDeployment=True)
+
+
+def breaker():
+    """A version whose tasks end at once: the circuit breaker goes back, and production does not notice."""
+    s = Rolling("breaker", deploymentCircuitBreaker={"enable": True, "rollback": True})
+    bad = definition("breaker", ["exit 1"], portMappings=[{"containerPort": 80}])
+    with Load(s.production) as load:
+        s.update(taskDefinition=bad)
+        failed = until("it failed", lambda: [x for x in ecs.list_service_deployments(cluster="c", service=s.name)["serviceDeployments"]
+                                             if x["status"] == "ROLLBACK_SUCCESSFUL"])[0]
+        assert "rolling back" in failed["statusReason"], failed
+        until("v1 is all that is left", lambda: len(d := s.service()["deployments"]) == 1 and d[0]["rolloutState"] == "COMPLETED")
+    assert load.seen == {"v1"} and load.answers > 20 and not load.lost, (load.seen, load.answers, load.lost[:5])
+    v = steady("c", s.name)
+    assert v["taskDefinition"].endswith(":1"), v["taskDefinition"]
+    stopped = ecs.list_tasks(cluster="c", family="breaker", desiredStatus="STOPPED")["taskArns"]
+    codes = [t["containers"][0].get("exitCode") for t in ecs.describe_tasks(cluster="c", tasks=stopped)["tasks"]]
+    assert 1 in codes, codes
+    s.update(deploymentConfiguration={"deploymentCircuitBreaker": {"enable": True, "rollback": False}}, taskDefinition=bad)
+    d = until("it failed and stays", lambda: (d := s.service()["deployments"])[0]["rolloutState"] == "FAILED" and d)
+    assert d[0]["status"] == "PRIMARY" and d[0]["failedTasks"] >= 3 and "circuit breaker" in d[0]["rolloutStateReason"], d
+    assert get(s.production) == "v1"
+    s.update(taskDefinition=s.task("v3"))
+    until("v3 mends it", lambda: get(s.production) == "v3" and len(s.service()["deployments"]) == 1)
+
+
 class Load:
     """Requests without pause, each on a connection of its own, from two threads."""
     def __init__(self, address):
