@@ -91,7 +91,8 @@ class Rolling(Site):
             cluster="c", serviceName=name, taskDefinition=self.task("v1"), desiredCount=desired, deploymentConfiguration=configuration,
             loadBalancers=[{"targetGroupArn": self.groups[0], "containerName": "app", "containerPort": 80}])
         steady("c", name)
-        until("v1 answers", lambda: get(self.production) == "v1")
+        until("v1 is rolled out", lambda: self.service()["deployments"][0]["rolloutState"] == "COMPLETED")
+        assert get(self.production) == "v1"
 
     def update(self, **change):
         return ecs.update_service(cluster="c", service=self.name, **change)["service"]
