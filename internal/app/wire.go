@@ -32,12 +32,13 @@ type wire struct {
 	compat  string
 	objects objectStore
 
+	recent   recent
 	creating sync.Mutex // one new deployment at a time
 }
 
 // Deployment implements awsapi.Deployments.
 func (w *wire) Deployment(ctx context.Context, id string) (awsapi.Deployment, error) {
-	d, err := w.db.Deployment(ctx, id)
+	d, err := w.recent.deployment(ctx, w.db, id)
 	if err != nil {
 		return awsapi.Deployment{}, err
 	}

@@ -99,6 +99,9 @@ func (s *Service) describeClusters(ctx context.Context, _ awsapi.Principal, in *
 				*v.PendingTasksCount++
 			}
 		}
+		if !slices.Contains(in.Include, "TAGS") {
+			v.Tags = nil
+		}
 		out.Clusters = append(out.Clusters, *v)
 	}
 	return out, nil

@@ -51,6 +51,9 @@ func rolling(in *shape.CreateServiceRequest) (cloud.RollingConfig, error) {
 		if b := d.DeploymentCircuitBreaker; b != nil {
 			c.Breaker, c.Rollback = b.Enable != nil && *b.Enable, b.Rollback != nil && *b.Rollback
 		}
+		if d.Alarms != nil && d.Alarms.Enable != nil && *d.Alarms.Enable || len(d.LifecycleHooks) > 0 {
+			return c, awsapi.Fault("InvalidParameterException", "Alarms and lifecycle hooks of ECS deployments are not served, and would not guard them; use the CODE_DEPLOY deployment controller.")
+		}
 		if d.Strategy != "" && d.Strategy != shape.DeploymentStrategyRolling {
 			return c, awsapi.Fault("InvalidParameterException", "The deployment strategy %s of ECS is not served; use ROLLING, or the CODE_DEPLOY deployment controller.", d.Strategy)
 		}

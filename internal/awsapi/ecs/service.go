@@ -61,8 +61,10 @@ func (s *Service) createService(ctx context.Context, by awsapi.Principal, in *sh
 	if svc.Input, err = encode(in); err != nil {
 		return nil, err
 	}
-	if svc.Rolling, err = rolling(in); err != nil {
-		return nil, err
+	if svc.Controller == cloud.ControllerECS {
+		if svc.Rolling, err = rolling(in); err != nil {
+			return nil, err
+		}
 	}
 	var first deploy.TaskSet
 	err = s.cfg.Resources.Update(ctx, func(d *cloud.Draft) error {

@@ -284,7 +284,7 @@ func (s *Service) listTasks(ctx context.Context, _ awsapi.Principal, in *shape.L
 	}
 	arns := []string{}
 	for _, t := range tasks {
-		if t.Cluster == c.Name && s.listed(t, in) {
+		if t.Cluster == c.Name && s.selected(t, in) {
 			arns = append(arns, s.taskARN(t.ResourceKey()))
 		}
 	}
@@ -295,7 +295,7 @@ func (s *Service) listTasks(ctx context.Context, _ awsapi.Principal, in *shape.L
 	return &shape.ListTasksResponse{TaskARNs: items, NextToken: next}, nil
 }
 
-func (s *Service) listed(t cloud.Task, in *shape.ListTasksRequest) bool {
+func (s *Service) selected(t cloud.Task, in *shape.ListTasksRequest) bool {
 	want := string(in.DesiredStatus)
 	if want == "" {
 		want = statusRunning

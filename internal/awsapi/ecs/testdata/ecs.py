@@ -120,6 +120,27 @@ why = refused("InvalidParameterException", ecs.run_task, cluster="c", taskDefini
 assert "nginx" in why and "process:" in why, why
 refused("ServiceNotFoundException", ecs.list_tasks, cluster="c", serviceName="nope")
 
+# Services that ECS itself deploys.
+rolling = dict(cluster="c", serviceName="r", taskDefinition="web:1", desiredCount=1)
+for bad in ({"minimumHealthyPercent": 100, "maximumPercent": 100}, {"maximumPercent": 300}, {"strategy": "BLUE_GREEN"},
+            {"alarms": {"enable": True, "rollback": True, "alarmNames": ["a"]}}):
+    refused("InvalidParameterException", ecs.create_service, **rolling, deploymentConfiguration=bad)
+made = ecs.create_service(**rolling)["service"]["deployments"]
+assert len(made) == 1 and made[0]["status"] == "PRIMARY" and made[0]["rolloutState"] == "IN_PROGRESS", made
+refused("InvalidParameterException", ecs.update_service, cluster="c", service="r", taskDefinition="docker")
+refused("ClientException", ecs.update_service, cluster="c", service="r", taskDefinition="nope")
+assert len(ecs.update_service(cluster="c", service="r", taskDefinition="web:1")["service"]["deployments"]) == 1, "the same definition is rolled out"
+moved = ecs.update_service(cluster="c", service="r", taskDefinition="web:2")["service"]
+assert [d["status"] for d in moved["deployments"]] == ["PRIMARY", "ACTIVE"] and moved["taskDefinition"].endswith("web:2"), moved
+assert moved["deployments"][0]["runningCount"] == 0 and moved["deployments"][0]["desiredCount"] == 1, moved["deployments"]
+list_ = ecs.list_service_deployments(cluster="c", service="r")["serviceDeployments"]
+assert [d["status"] for d in list_] == ["IN_PROGRESS", "STOPPED"], list_
+assert [d["status"] for d in ecs.list_service_deployments(cluster="c", service="r", status=["STOPPED"])["serviceDeployments"]] == ["STOPPED"]
+d = ecs.describe_service_deployments(serviceDeploymentArns=[list_[0]["serviceDeploymentArn"], list_[0]["serviceDeploymentArn"] + "0"])
+assert d["failures"][0]["reason"] == "MISSING" and d["serviceDeployments"][0]["deploymentConfiguration"]["maximumPercent"] == 200, d
+refused("ServiceNotFoundException", ecs.list_service_deployments, cluster="c", service="nope")
+ecs.delete_service(cluster="c", service="r", force=True)
+
 refused("ClusterContainsServicesException", ecs.delete_cluster, cluster="c")
 refused("InvalidParameterException", ecs.delete_service, cluster="c", service="s")
 assert ecs.delete_service(service=made["serviceArn"], force=True)["service"]["status"] == "DRAINING"
