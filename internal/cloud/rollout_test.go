@@ -12,7 +12,7 @@ import (
 // end, never has too few healthy tasks and never too many at all.
 func TestRollingConfig_Roll(t *testing.T) {
 	t.Parallel()
-	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test
+	r := rand.New(rand.NewPCG(1, 2))
 	for range 3000 {
 		c := cloud.RollingConfig{MinHealthy: r.IntN(101), Max: 100 + r.IntN(101)}
 		desired := r.IntN(12)

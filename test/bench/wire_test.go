@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -152,7 +153,8 @@ func (c *wireConn) ask() error {
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(io.Discard, res.Body); err != nil {
+	_, err = io.Copy(io.Discard, res.Body)
+	if err = errors.Join(err, res.Body.Close()); err != nil {
 		return err
 	}
 	if res.StatusCode != http.StatusOK {

@@ -42,21 +42,10 @@ func rolling(in *shape.CreateServiceRequest) (cloud.RollingConfig, error) {
 		c.Grace = int(*in.HealthCheckGracePeriodSeconds)
 	}
 	if d := in.DeploymentConfiguration; d != nil {
-		if d.MinimumHealthyPercent != nil {
-			c.MinHealthy = int(*d.MinimumHealthyPercent)
+		if err := unguarded(d); err != nil {
+			return c, err
 		}
-		if d.MaximumPercent != nil {
-			c.Max = int(*d.MaximumPercent)
-		}
-		if b := d.DeploymentCircuitBreaker; b != nil {
-			c.Breaker, c.Rollback = b.Enable != nil && *b.Enable, b.Rollback != nil && *b.Rollback
-		}
-		if d.Alarms != nil && d.Alarms.Enable != nil && *d.Alarms.Enable || len(d.LifecycleHooks) > 0 {
-			return c, awsapi.Fault("InvalidParameterException", "Alarms and lifecycle hooks of ECS deployments are not served, and would not guard them; use the CODE_DEPLOY deployment controller.")
-		}
-		if d.Strategy != "" && d.Strategy != shape.DeploymentStrategyRolling {
-			return c, awsapi.Fault("InvalidParameterException", "The deployment strategy %s of ECS is not served; use ROLLING, or the CODE_DEPLOY deployment controller.", d.Strategy)
-		}
+		c = configured(c, d)
 	}
 	switch {
 	case c.MinHealthy < 0 || c.MinHealthy > 100:
@@ -67,6 +56,30 @@ func rolling(in *shape.CreateServiceRequest) (cloud.RollingConfig, error) {
 		return c, awsapi.Fault("InvalidParameterException", "Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments.")
 	}
 	return c, nil
+}
+
+// unguarded refuses what would have to guard a deployment and is not there.
+func unguarded(d *shape.DeploymentConfiguration) error {
+	switch {
+	case d.Alarms != nil && d.Alarms.Enable != nil && *d.Alarms.Enable, len(d.LifecycleHooks) > 0:
+		return awsapi.Fault("InvalidParameterException", "Alarms and lifecycle hooks of ECS deployments are not served, and would not guard them; use the CODE_DEPLOY deployment controller.")
+	case d.Strategy != "" && d.Strategy != shape.DeploymentStrategyRolling:
+		return awsapi.Fault("InvalidParameterException", "The deployment strategy %s of ECS is not served; use ROLLING, or the CODE_DEPLOY deployment controller.", d.Strategy)
+	}
+	return nil
+}
+
+func configured(c cloud.RollingConfig, d *shape.DeploymentConfiguration) cloud.RollingConfig {
+	if d.MinimumHealthyPercent != nil {
+		c.MinHealthy = int(*d.MinimumHealthyPercent)
+	}
+	if d.MaximumPercent != nil {
+		c.Max = int(*d.MaximumPercent)
+	}
+	if b := d.DeploymentCircuitBreaker; b != nil {
+		c.Breaker, c.Rollback = b.Enable != nil && *b.Enable, b.Rollback != nil && *b.Rollback
+	}
+	return c
 }
 
 // roll notes that the primary task set of a service is being rolled out.

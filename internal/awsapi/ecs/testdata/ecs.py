@@ -125,8 +125,8 @@ rolling = dict(cluster="c", serviceName="r", taskDefinition="web:1", desiredCoun
 for bad in ({"minimumHealthyPercent": 100, "maximumPercent": 100}, {"maximumPercent": 300}, {"strategy": "BLUE_GREEN"},
             {"alarms": {"enable": True, "rollback": True, "alarmNames": ["a"]}}):
     refused("InvalidParameterException", ecs.create_service, **rolling, deploymentConfiguration=bad)
-made = ecs.create_service(**rolling)["service"]["deployments"]
-assert len(made) == 1 and made[0]["status"] == "PRIMARY" and made[0]["rolloutState"] == "IN_PROGRESS", made
+first = ecs.create_service(**rolling)["service"]["deployments"]
+assert len(first) == 1 and first[0]["status"] == "PRIMARY" and first[0]["rolloutState"] == "IN_PROGRESS", first
 refused("InvalidParameterException", ecs.update_service, cluster="c", service="r", taskDefinition="docker")
 refused("ClientException", ecs.update_service, cluster="c", service="r", taskDefinition="nope")
 assert len(ecs.update_service(cluster="c", service="r", taskDefinition="web:1")["service"]["deployments"]) == 1, "the same definition is rolled out"
