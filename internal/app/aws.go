@@ -27,7 +27,7 @@ func (c *Controller) services() map[string]awsapi.Handlers {
 			Network: o.LoadBalancers,
 		}).Handlers(),
 		"ecs": ecs.New(ecs.Config{
-			Region: o.Region, AccountID: o.AccountID, Resources: c.cloud, Runtime: c.runtime, Now: time.Now,
+			Region: o.Region, AccountID: o.AccountID, Resources: c.cloud, Runtime: reading{c.runtime}, Tasks: c.tasks, Now: time.Now,
 		}).Handlers(),
 		"lambda": lambda.New(lambda.Config{
 			Region: o.Region, AccountID: o.AccountID, Resources: c.cloud, Now: time.Now,

@@ -56,6 +56,7 @@ type Controller struct {
 	engine    *engine.Engine
 	router    *l7.Router
 	runtime   *process.Runtime
+	tasks     *process.Tasks
 	janitor   *janitor
 	functions *sandbox.Client
 	objects   objectStore
@@ -138,7 +139,8 @@ func (c *Controller) wire(ctx context.Context) error {
 	functions := sandbox.NewHTTPClient(overUnix(o.Paths.RunnerSocket()), "http://runner")
 	c.router = l7.New(c.cloud, proxy.NewHTTPClient(overUnix(o.Paths.ProxySocket())), o.Log)
 	c.meters = newMeters(c, proxy.NewHTTPClient(overUnix(o.Paths.ProxySocket())))
-	c.runtime = process.New(c.cloud, units, o.Log)
+	c.runtime = process.New(c.cloud, units, o.Log).WithTraffic(quiet{c.router, c.cloud, o.Minute})
+	c.tasks = process.NewTasks(c.cloud, c.runtime, 60*o.Minute, o.Log)
 	hooks := hook.New(hook.Config{
 		Runner: units, Functions: functions, EndpointURL: o.EndpointURL, Region: o.Region, AccountID: o.AccountID,
 		Dir: o.Paths.Results(), Caller: caller{key: key, cloud: c.cloud, sessions: c.sessions},
@@ -216,6 +218,8 @@ func (c *Controller) Run(ctx context.Context) (err error) {
 	}
 	start("router", c.router.Run)
 	start("runtime", c.runtime.Run)
+	start("tasks", c.tasks.Run)
+	start("roller", (&roller{cloud: c.cloud, runtime: c.runtime, minute: c.opts.Minute, log: c.opts.Log}).run)
 	start("engine", c.engine.Run)
 	start("janitor", c.janitor.run)
 	start("topics", c.topics.run)

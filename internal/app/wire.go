@@ -34,13 +34,14 @@ type wire struct {
 	objects objectStore
 
 	sessions sessions
+	recent   recent
 
 	creating sync.Mutex // one new deployment at a time
 }
 
 // Deployment implements awsapi.Deployments.
 func (w *wire) Deployment(ctx context.Context, id string) (awsapi.Deployment, error) {
-	d, err := w.db.Deployment(ctx, id)
+	d, err := w.recent.deployment(ctx, w.db, id)
 	if err != nil {
 		return awsapi.Deployment{}, err
 	}

@@ -84,6 +84,8 @@ type ECSService struct {
 	LoadBalancers []ServiceEndpoint `json:"loadBalancers,omitempty"`
 	// Routing is which listeners a deployment moves; set by the deployment group that deploys the service.
 	Routing Routing `json:"routing,omitzero"`
+	// Rolling is for the ECS controller.
+	Rolling RollingConfig `json:"rolling,omitzero"`
 	// Sets is what is known of its task sets beside what they run, by their ids.
 	Sets map[string]SetInfo `json:"sets,omitempty"`
 	Tags map[string]string  `json:"tags,omitempty"`
@@ -127,24 +129,3 @@ func (ECSService) ResourceKind() Kind { return KindECSService }
 
 // ResourceKey implements Resource: "cluster/service". No service of greengate.yaml has a slash in its name.
 func (s ECSService) ResourceKey() string { return s.Cluster + "/" + s.Name }
-
-// Task is a task that RunTask started.
-type Task struct {
-	Cluster        string            `json:"cluster"`
-	ID             string            `json:"id"`
-	TaskDefinition string            `json:"taskDefinition"`
-	Created        time.Time         `json:"created"`
-	By             string            `json:"by,omitempty"`
-	StartedBy      string            `json:"startedBy,omitempty"`
-	Group          string            `json:"group,omitempty"`
-	Stopped        time.Time         `json:"stopped,omitzero"`
-	StopReason     string            `json:"stopReason,omitempty"`
-	Tags           map[string]string `json:"tags,omitempty"`
-	Input          json.RawMessage   `json:"input,omitempty"`
-}
-
-// ResourceKind implements Resource.
-func (Task) ResourceKind() Kind { return KindTask }
-
-// ResourceKey implements Resource.
-func (t Task) ResourceKey() string { return t.Cluster + "/" + t.ID }

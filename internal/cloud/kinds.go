@@ -6,6 +6,7 @@ const (
 	KindTaskDefinition   Kind = "task-definition"
 	KindECSService       Kind = "ecs-service"
 	KindTask             Kind = "task"
+	KindRollouts         Kind = "rollouts"
 	KindLoadBalancer     Kind = "load-balancer"
 	KindTargetGroup      Kind = "target-group"
 	KindELBListener      Kind = "elb-listener"
@@ -27,7 +28,7 @@ const (
 // decoders are those of every kind.
 func decoders() []decoder {
 	return []decoder{
-		decodes[Cluster](), decodes[TaskDefinition](), decodes[ECSService](), decodes[Task](),
+		decodes[Cluster](), decodes[TaskDefinition](), decodes[ECSService](), decodes[Task](), decodes[Rollouts](),
 		decodes[LoadBalancer](), decodes[TargetGroup](), decodes[ELBListener](),
 		decodes[Application](), decodes[DeploymentGroup](), decodes[DeploymentConfig](), decodes[Revision](),
 		decodes[Function](), decodes[IAMRole](), decodes[IAMPolicy](), decodes[IAMUser](),

@@ -72,11 +72,15 @@ func (s *Service) createCluster(ctx context.Context, _ awsapi.Principal, in *sha
 	return &shape.CreateClusterResponse{Cluster: s.clusterShape(s.cfg.Resources.State(), c)}, nil
 }
 
-func (s *Service) describeClusters(_ context.Context, _ awsapi.Principal, in *shape.DescribeClustersRequest) (*shape.DescribeClustersResponse, error) {
+func (s *Service) describeClusters(ctx context.Context, _ awsapi.Principal, in *shape.DescribeClustersRequest) (*shape.DescribeClustersResponse, error) {
 	st := s.cfg.Resources.State()
 	refs := in.Clusters
 	if len(refs) == 0 {
 		refs = []string{cloud.DefaultCluster}
+	}
+	tasks, err := s.tasks(ctx)
+	if err != nil {
+		return nil, err
 	}
 	out := &shape.DescribeClustersResponse{Clusters: []shape.Cluster{}, Failures: []shape.Failure{}}
 	for _, ref := range refs {
@@ -85,7 +89,20 @@ func (s *Service) describeClusters(_ context.Context, _ awsapi.Principal, in *sh
 			out.Failures = append(out.Failures, shape.Failure{ARN: s.clusterARN(cloud.ClusterName(ref)), Reason: reasonMissing})
 			continue
 		}
-		out.Clusters = append(out.Clusters, *s.clusterShape(st, c))
+		v := s.clusterShape(st, c)
+		for _, t := range tasks {
+			switch {
+			case t.Cluster != c.Name:
+			case t.Status == cloud.TaskRunning:
+				*v.RunningTasksCount++
+			case t.Status == cloud.TaskPending || t.Status == cloud.TaskProvisioning:
+				*v.PendingTasksCount++
+			}
+		}
+		if !slices.Contains(in.Include, "TAGS") {
+			v.Tags = nil
+		}
+		out.Clusters = append(out.Clusters, *v)
 	}
 	return out, nil
 }
@@ -117,6 +134,11 @@ func (s *Service) deleteCluster(ctx context.Context, _ awsapi.Principal, in *sha
 		for _, svc := range cloud.All[cloud.ECSService](d.State()) {
 			if svc.Cluster == c.Name && svc.Status != statusInactive {
 				return awsapi.Fault("ClusterContainsServicesException", "The Cluster cannot be deleted while Services are active.")
+			}
+		}
+		for _, t := range cloud.All[cloud.Task](d.State()) {
+			if t.Cluster == c.Name && !t.Ended() {
+				return awsapi.Fault("ClusterContainsTasksException", "The Cluster cannot be deleted while Tasks are active.")
 			}
 		}
 		out = s.clusterShape(d.State(), c)

@@ -19,6 +19,7 @@ const (
 	statusInactive = "INACTIVE"
 	statusDraining = "DRAINING"
 	statusPrimary  = "PRIMARY"
+	statusPending  = "PENDING"
 	reasonMissing  = "MISSING"
 )
 
@@ -59,9 +60,11 @@ func (s *Service) registerTaskDefinition(ctx context.Context, by awsapi.Principa
 		return nil, awsapi.Fault("ClientException", "Container list cannot be empty.")
 	}
 	d := cloud.TaskDefinition{Family: in.Family, Status: statusActive, Registered: s.cfg.Now(), By: by.ARN, TaskRole: in.TaskRoleARN, Tags: tagMap(in.Tags)}
-	for i, c := range in.ContainerDefinitions {
-		if c.Name == "" || c.Image == "" {
-			return nil, awsapi.Fault("ClientException", "Container %d needs a name and an image.", i)
+	for _, c := range in.ContainerDefinitions {
+		for name, value := range map[string]string{"name": c.Name, "image": c.Image} {
+			if value == "" {
+				return nil, awsapi.Fault("ClientException", "Container.%s should not be null or empty.", name)
+			}
 		}
 		if slices.ContainsFunc(d.Containers, func(o cloud.Container) bool { return o.Name == c.Name }) {
 			return nil, awsapi.Fault("ClientException", "The container name '%s' is used twice.", c.Name)
@@ -141,6 +144,8 @@ func (s *Service) definitionShape(d cloud.TaskDefinition) (*shape.TaskDefinition
 		if c.Cpu == nil {
 			c.Cpu = new(int32(0))
 		}
+		c.Environment, c.PortMappings = listed(c.Environment), listed(c.PortMappings)
+		c.MountPoints, c.VolumesFrom = listed(c.MountPoints), listed(c.VolumesFrom)
 		for j := range c.PortMappings {
 			p := &c.PortMappings[j]
 			if p.Protocol == "" {
@@ -151,8 +156,17 @@ func (s *Service) definitionShape(d cloud.TaskDefinition) (*shape.TaskDefinition
 			}
 		}
 	}
+	out.Volumes, out.PlacementConstraints = listed(out.Volumes), listed(out.PlacementConstraints)
 	out.Compatibilities = []shape.Compatibility{"EC2", "FARGATE"}
 	return out, nil
+}
+
+// listed is a list that is in the answer also where it is empty, as in AWS's.
+func listed[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
 }
 
 func (s *Service) definition(st cloud.State, ref string) (cloud.TaskDefinition, error) {
@@ -224,9 +238,12 @@ func (s *Service) listTaskDefinitionFamilies(_ context.Context, _ awsapi.Princip
 func (s *Service) deregisterTaskDefinition(ctx context.Context, _ awsapi.Principal, in *shape.DeregisterTaskDefinitionRequest) (*shape.DeregisterTaskDefinitionResponse, error) {
 	var d cloud.TaskDefinition
 	err := s.cfg.Resources.Update(ctx, func(draft *cloud.Draft) error {
+		if !strings.Contains(cloud.ShortTaskDefinition(in.TaskDefinition), ":") {
+			return awsapi.Fault("ClientException", "Revision is missing.")
+		}
 		var ok bool
 		if d, ok = cloud.Find[cloud.TaskDefinition](draft.State(), cloud.ShortTaskDefinition(in.TaskDefinition)); !ok {
-			return awsapi.Fault("ClientException", "The specified task definition does not exist. Give family:revision.")
+			return awsapi.Fault("ClientException", "The specified task definition does not exist.")
 		}
 		d.Status, d.Deregistered = statusInactive, s.cfg.Now()
 		draft.Put(d)
@@ -244,8 +261,8 @@ func (s *Service) deleteTaskDefinitions(ctx context.Context, _ awsapi.Principal,
 	err := s.cfg.Resources.Update(ctx, func(draft *cloud.Draft) error {
 		for _, ref := range in.TaskDefinitions {
 			d, ok := cloud.Find[cloud.TaskDefinition](draft.State(), cloud.ShortTaskDefinition(ref))
-			if !ok || d.Status != statusInactive {
-				out.Failures = append(out.Failures, shape.Failure{ARN: ref, Reason: "The specified task definition is still in ACTIVE status, or does not exist. Deregister it first."})
+			if why := undeletable(ref, d, ok); why != "" {
+				out.Failures = append(out.Failures, shape.Failure{ARN: ref, Reason: why})
 				continue
 			}
 			v, err := s.definitionShape(d)
@@ -259,4 +276,17 @@ func (s *Service) deleteTaskDefinitions(ctx context.Context, _ awsapi.Principal,
 		return nil
 	})
 	return out, err
+}
+
+// undeletable is why a task definition cannot be deleted, in ECS's words; empty where it can.
+func undeletable(ref string, d cloud.TaskDefinition, known bool) string {
+	switch {
+	case !strings.Contains(cloud.ShortTaskDefinition(ref), ":"):
+		return "The specified task definition identifier is invalid. Specify a valid name or ARN and try again."
+	case !known:
+		return "The specified task definition does not exist. Specify a valid account, family, revision and try again."
+	case d.Status != statusInactive:
+		return "The specified task definition is still in ACTIVE status. Please deregister the target and try again."
+	}
+	return ""
 }

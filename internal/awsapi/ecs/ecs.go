@@ -37,11 +37,20 @@ type Runtime interface {
 	Release(ctx context.Context, id string, by time.Time) error
 }
 
+// Tasks runs single tasks that are stored; it knows those of services.
+type Tasks interface {
+	// Nudge says that a task was stored that is to start, or to end.
+	Nudge()
+	// Live are the tasks of services that have not ended.
+	Live(ctx context.Context) ([]cloud.Task, error)
+}
+
 // Config is what a Service needs.
 type Config struct {
 	Region, AccountID string
 	Resources         Resources
 	Runtime           Runtime
+	Tasks             Tasks
 	Now               func() time.Time
 }
 
@@ -59,6 +68,8 @@ func (s *Service) Handlers() awsapi.Handlers {
 	s.serviceHandlers(h)
 	s.taskSetHandlers(h)
 	s.tagHandlers(h)
+	s.taskHandlers(h)
+	s.rolloutHandlers(h)
 	return h
 }
 

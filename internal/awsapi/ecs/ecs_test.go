@@ -2,7 +2,9 @@ package ecs_test
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,13 +29,34 @@ func (r runtime) Observe(_ context.Context, id string) (deploy.TaskSetStatus, er
 	return deploy.TaskSetStatus{Desired: n, Running: n, Healthy: n}, nil
 }
 
+// tasks are those of services, each running since its set was made; those that were run never start.
+type tasks struct{ *cloud.Cloud }
+
+func (tasks) Nudge() {}
+
+func (t tasks) Live(context.Context) ([]cloud.Task, error) {
+	var list []cloud.Task
+	st := t.State()
+	for _, ts := range st.TaskSets {
+		svc, _ := cloud.Find[cloud.ECSService](st, ts.Service)
+		for i := range ts.Tasks {
+			list = append(list, cloud.Task{
+				Cluster: svc.Cluster, ID: fmt.Sprintf("%s%d", strings.TrimPrefix(ts.ID, "ecs-svc/"), i), TaskDefinition: ts.Revision.TaskDefinition,
+				Created: ts.Created, Started: ts.Created, StartedBy: ts.ID, Group: "service:" + svc.Name, Container: "app", Status: cloud.TaskRunning,
+				Address: "127.64.0.1:4000", TaskSet: ts.ID, Unit: fmt.Sprintf("%s/%d", ts.ID, i),
+			})
+		}
+	}
+	return list, nil
+}
+
 func TestBoto3(t *testing.T) {
 	t.Parallel()
 	c, err := cloud.Open(t.Context(), &cloudtest.Memory{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := ecs.New(ecs.Config{Region: awsapitest.Region, AccountID: awsapitest.AccountID, Resources: c, Runtime: runtime{c}, Now: time.Now})
+	s := ecs.New(ecs.Config{Region: awsapitest.Region, AccountID: awsapitest.AccountID, Resources: c, Runtime: runtime{c}, Tasks: tasks{c}, Now: time.Now})
 	balancers := elb.New(elb.Config{
 		Region: awsapitest.Region, AccountID: awsapitest.AccountID, Resources: c, Now: time.Now,
 		Sync: func(context.Context, string) error { return nil }, Network: netip.MustParsePrefix("127.77.0.0/16"),

@@ -61,6 +61,11 @@ func (s *Service) createService(ctx context.Context, by awsapi.Principal, in *sh
 	if svc.Input, err = encode(in); err != nil {
 		return nil, err
 	}
+	if svc.Controller == cloud.ControllerECS {
+		if svc.Rolling, err = rolling(in); err != nil {
+			return nil, err
+		}
+	}
 	var first deploy.TaskSet
 	err = s.cfg.Resources.Update(ctx, func(d *cloud.Draft) error {
 		first, err = s.newService(d.State(), &svc, in)
@@ -68,6 +73,9 @@ func (s *Service) createService(ctx context.Context, by awsapi.Principal, in *sh
 			return err
 		}
 		d.Put(svc)
+		if svc.Controller == cloud.ControllerECS {
+			s.roll(d, svc)
+		}
 		return nil
 	})
 	if err != nil {
@@ -89,7 +97,12 @@ func (s *Service) failed(ctx context.Context, svc cloud.ECSService, cause error)
 			return err
 		}
 	}
-	if err := s.cfg.Resources.Update(ctx, func(d *cloud.Draft) error { d.Remove(svc); return nil }); err != nil {
+	remove := func(d *cloud.Draft) error {
+		d.Remove(svc)
+		d.Remove(cloud.Rollouts{Service: svc.ResourceKey()})
+		return nil
+	}
+	if err := s.cfg.Resources.Update(ctx, remove); err != nil {
 		return err
 	}
 	return awsapi.Fault("InvalidParameterException", "The first task set cannot be started: %v", cause)
@@ -120,6 +133,9 @@ func (s *Service) newService(st cloud.State, svc *cloud.ECSService, in *shape.Cr
 	}
 	if svc.Controller == cloud.ControllerCodeDeploy && len(svc.LoadBalancers) != 1 {
 		return deploy.TaskSet{}, awsapi.Fault("InvalidParameterException", "A service with the CODE_DEPLOY deployment controller needs exactly one load balancer.")
+	}
+	if len(svc.LoadBalancers) > 1 {
+		return deploy.TaskSet{}, errOneBalancer
 	}
 	var endpoint cloud.ServiceEndpoint
 	if len(svc.LoadBalancers) > 0 {
@@ -174,6 +190,7 @@ func (s *Service) service(st cloud.State, clusterRef, ref string) (cloud.ECSServ
 
 func (s *Service) updateService(ctx context.Context, _ awsapi.Principal, in *shape.UpdateServiceRequest) (*shape.UpdateServiceResponse, error) {
 	var svc cloud.ECSService
+	var next *deploy.TaskSet
 	err := s.cfg.Resources.Update(ctx, func(d *cloud.Draft) error {
 		var err error
 		if svc, err = s.service(d.State(), in.Cluster, in.Service); err != nil {
@@ -191,13 +208,18 @@ func (s *Service) updateService(ctx context.Context, _ awsapi.Principal, in *sha
 		if svc.Input, err = s.merge(svc, in); err != nil {
 			return err
 		}
-		d.Put(svc)
-		return nil
+		next, err = s.rollTo(d, &svc, in)
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := s.scale(ctx, svc); err != nil {
+	if next != nil {
+		err = s.cfg.Runtime.Ensure(ctx, *next)
+	} else {
+		err = s.scale(ctx, svc)
+	}
+	if err != nil {
 		return nil, err
 	}
 	out, err := s.serviceShape(ctx, s.cfg.Resources.State(), svc)
@@ -206,7 +228,6 @@ func (s *Service) updateService(ctx context.Context, _ awsapi.Principal, in *sha
 
 // updatable refuses what the deployment controller of a service does not let change.
 func updatable(svc cloud.ECSService, in *shape.UpdateServiceRequest) error {
-	changes := in.TaskDefinition != "" && cloud.ShortTaskDefinition(in.TaskDefinition) != svc.TaskDefinition
 	forced := in.ForceNewDeployment != nil && *in.ForceNewDeployment
 	switch {
 	case svc.Controller == cloud.ControllerCodeDeploy && in.TaskDefinition != "":
@@ -217,8 +238,6 @@ func updatable(svc cloud.ECSService, in *shape.UpdateServiceRequest) error {
 		return awsapi.Fault("InvalidParameterException", "Unable to update network parameters, load balancers and platform version on services with a CODE_DEPLOY deployment controller. Use AWS CodeDeploy to trigger a new deployment.")
 	case svc.Controller == cloud.ControllerExternal && (in.TaskDefinition != "" || forced || in.NetworkConfiguration != nil || len(in.LoadBalancers) > 0):
 		return awsapi.Fault("InvalidParameterException", "Unable to update a task definition, network parameters or load balancers on services with an EXTERNAL deployment controller; they belong to its task sets.")
-	case svc.Controller == cloud.ControllerECS && (changes || forced):
-		return awsapi.Fault("UnsupportedFeatureException", "Rolling updates are not served; create the service with the CODE_DEPLOY deployment controller and deploy with CodeDeploy.")
 	}
 	return nil
 }
@@ -239,9 +258,14 @@ func (s *Service) merge(svc cloud.ECSService, in *shape.UpdateServiceRequest) ([
 	return encode(merged)
 }
 
-// scale makes every task set of a service as large as its share of the desired count.
+// scale makes every task set of a service as large as its share of the desired count. While a rollout goes on, its next
+// steps do that.
 func (s *Service) scale(ctx context.Context, svc cloud.ECSService) error {
-	for _, ts := range s.cfg.Resources.State().Sets(svc.ResourceKey()) {
+	sets := s.cfg.Resources.State().Sets(svc.ResourceKey())
+	if svc.Controller == cloud.ControllerECS && len(sets) > 1 {
+		return nil
+	}
+	for _, ts := range sets {
 		want := computed(svc, ts.ID)
 		if ts.Released() || ts.Tasks == want {
 			continue

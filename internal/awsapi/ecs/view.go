@@ -75,9 +75,12 @@ func (s *Service) serviceShape(ctx context.Context, st cloud.State, svc cloud.EC
 		if svc.Controller != cloud.ControllerECS {
 			out.TaskSets = append(out.TaskSets, *v)
 		}
-		if ts.ID == svc.Primary {
+		if ts.ID == svc.Primary || svc.Controller == cloud.ControllerECS {
 			out.Deployments = append(out.Deployments, rollout(v))
 		}
+	}
+	if svc.Controller == cloud.ControllerECS {
+		s.rollouts(st, svc, out)
 	}
 	return out, nil
 }
@@ -85,7 +88,7 @@ func (s *Service) serviceShape(ctx context.Context, st cloud.State, svc cloud.EC
 // rollout is the one entry of deployments that waiters want: they compare its counts.
 func rollout(v *shape.TaskSet) shape.Deployment {
 	d := shape.Deployment{
-		ID: v.ID, Status: statusPrimary, TaskDefinition: v.TaskDefinition, DesiredCount: v.ComputedDesiredCount, RunningCount: v.RunningCount,
+		ID: v.ID, Status: v.Status, TaskDefinition: v.TaskDefinition, DesiredCount: v.ComputedDesiredCount, RunningCount: v.RunningCount,
 		PendingCount: v.PendingCount, FailedTasks: new(int32(0)), CreatedAt: v.CreatedAt, UpdatedAt: v.UpdatedAt, RolloutState: "IN_PROGRESS",
 		LaunchType: v.LaunchType, PlatformVersion: v.PlatformVersion, NetworkConfiguration: v.NetworkConfiguration,
 	}

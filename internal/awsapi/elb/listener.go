@@ -34,7 +34,7 @@ func protocolFor(b cloud.LoadBalancer, p shape.ProtocolEnum) (string, error) {
 	case p == shape.ProtocolEnumHttp && b.Type == "application", p == shape.ProtocolEnumTCP && b.Type == "network":
 		return string(p), nil
 	case p == "":
-		return "", awsapi.Fault("ValidationError", "A protocol must be specified")
+		return "", awsapi.Fault("ValidationError", "A listener protocol must be specified")
 	case p == shape.ProtocolEnumHttps || p == shape.ProtocolEnumTLS:
 		return "", awsapi.Fault("UnsupportedProtocolException", "Protocol %s is not served: there is no certificate store; end TLS in front of the listener", p)
 	}
@@ -53,7 +53,7 @@ func (s *Service) createListener(ctx context.Context, _ awsapi.Principal, in *sh
 			return err
 		}
 		if in.Port == nil {
-			return awsapi.Fault("ValidationError", "A port must be specified")
+			return awsapi.Fault("ValidationError", "A listener port must be specified")
 		}
 		l = cloud.ELBListener{LoadBalancer: b.Name, ID: newID(), Port: int(*in.Port), Created: s.cfg.Now(), Tags: tagMap(in.Tags)}
 		if l.Protocol, err = protocolFor(b, in.Protocol); err != nil {

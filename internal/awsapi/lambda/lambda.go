@@ -418,6 +418,7 @@ func (s *Service) listVersions(_ context.Context, _ awsapi.Principal, in *shape.
 		return nil, err
 	}
 	out := &shape.ListVersionsByFunctionResponse{Versions: []shape.FunctionConfiguration{*s.configuration(f, f.Latest)}}
+	out.Versions[0].FunctionARN += ":" + latest // as every entry of this list names its version
 	for _, v := range f.Publish {
 		out.Versions = append(out.Versions, *s.configuration(f, v))
 	}

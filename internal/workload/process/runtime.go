@@ -39,13 +39,22 @@ type Runtime struct {
 	runner *runner.Client
 	log    *slog.Logger
 
-	mu   sync.Mutex
-	busy map[string]chan struct{} // task sets that are being started or stopped; closed when that is done
+	traffic Traffic // nil: tasks end at once
+	tasks   *Tasks  // nil: nobody asks for single tasks
+	nudged  chan struct{}
+
+	mu      sync.Mutex
+	mirror  map[string]map[string]runner.Status // what the runner said last, by group and unit; nil while it is away
+	busy    map[string]chan struct{}            // task sets that are being started or stopped; closed when that is done
+	leaving map[string]*departure               // by unit
 }
 
 // New returns a runtime that speaks to the runner role through client.
 func New(sets Sets, client *runner.Client, log *slog.Logger) *Runtime {
-	return &Runtime{sets: sets, runner: client, log: log, busy: map[string]chan struct{}{}}
+	return &Runtime{
+		sets: sets, runner: client, log: log, busy: map[string]chan struct{}{}, leaving: map[string]*departure{},
+		nudged: make(chan struct{}, 1),
+	}
 }
 
 // alone runs do while nobody else starts or stops tasks of the set.
@@ -101,7 +110,11 @@ func (r *Runtime) ensure(ctx context.Context, ts deploy.TaskSet) error {
 		}
 	}
 	for _, u := range units { // scaled in
-		if index(u.ID) >= ts.Tasks && !u.State.Ended() {
+		switch {
+		case index(u.ID) < ts.Tasks || u.State.Ended() || u.State == runner.StateStopping:
+		case r.traffic != nil:
+			r.surplus(ts.ID, u.ID)
+		default:
 			if err := r.runner.Stop(ctx, u.ID); err != nil {
 				return fmt.Errorf("stop task %s: %w", u.ID, err)
 			}
@@ -172,7 +185,11 @@ func (r *Runtime) Observe(ctx context.Context, id string) (deploy.TaskSetStatus,
 	if err != nil {
 		return deploy.TaskSetStatus{}, err
 	}
-	st := deploy.TaskSetStatus{Desired: r.sets.State().TaskSets[id].Tasks}
+	return statusOf(r.sets.State().TaskSets[id].Tasks, units), nil
+}
+
+func statusOf(desired int, units []runner.Status) deploy.TaskSetStatus {
+	st := deploy.TaskSetStatus{Desired: desired}
 	for _, u := range units {
 		if index(u.ID) >= st.Desired {
 			continue
@@ -191,7 +208,7 @@ func (r *Runtime) Observe(ctx context.Context, id string) (deploy.TaskSetStatus,
 			st.Doomed, st.Message = true, trouble(u)
 		}
 	}
-	return st, nil
+	return st
 }
 
 func doomed(u runner.Status) bool {
@@ -219,13 +236,14 @@ func (r *Runtime) Refresh(ctx context.Context, id string) ([]runner.Status, erro
 		return nil, fmt.Errorf("list tasks of %s: %w", id, err)
 	}
 	var targets []cloud.Target
+	ts, known := r.sets.State().TaskSets[id]
 	for _, u := range units {
 		if u.Address == "" || u.Port == 0 || u.State.Ended() {
 			continue
 		}
 		targets = append(targets, cloud.Target{
 			ID: u.ID, Address: net.JoinHostPort(u.Address, strconv.Itoa(u.Port)),
-			Down:     u.State != runner.StateRunning || u.Health != runner.HealthHealthy,
+			Down:     u.State != runner.StateRunning || u.Health != runner.HealthHealthy || (known && index(u.ID) >= ts.Tasks) || r.isLeaving(u.ID),
 			Starting: u.Health == runner.HealthStarting,
 		})
 	}
@@ -272,10 +290,18 @@ func (r *Runtime) stop(ctx context.Context, id string) error {
 
 func (r *Runtime) ended(ctx context.Context, id string, units []runner.Status) error {
 	for _, u := range units {
+		if r.tasks != nil {
+			if err := r.tasks.noteMember(ctx, u); err != nil {
+				return err
+			}
+		}
 		if err := r.runner.Forget(ctx, u.ID); err != nil {
 			return fmt.Errorf("forget task %s: %w", u.ID, err)
 		}
 	}
+	r.mu.Lock()
+	delete(r.mirror, id)
+	r.mu.Unlock()
 	if err := r.sets.Ended(ctx, id); err != nil {
 		return fmt.Errorf("end task set %s: %w", id, err)
 	}
@@ -293,11 +319,16 @@ func (r *Runtime) Release(ctx context.Context, id string, by time.Time) error {
 // Run follows the runner until ctx ends: wanted tasks are started again after a loss of the host, and
 // targets follow the health of their tasks.
 func (r *Runtime) Run(ctx context.Context) error {
+	var departures sync.WaitGroup
+	defer departures.Wait()
+	departures.Go(func() { r.depart(ctx) })
 	r.resume(ctx)
 	var since uint64
 	for ctx.Err() == nil {
 		changed, next, err := r.runner.Watch(ctx, since)
+		r.reflect(changed, err)
 		if err != nil {
+			since = 0
 			if ctx.Err() == nil {
 				r.log.WarnContext(ctx, "watch runner", "err", err)
 			}
@@ -338,8 +369,30 @@ func (r *Runtime) follow(ctx context.Context, changed []runner.Status) {
 			continue
 		}
 		seen[u.Group] = true
-		if _, err := r.Refresh(ctx, u.Group); err != nil && ctx.Err() == nil {
+		units, err := r.Refresh(ctx, u.Group)
+		if err != nil && ctx.Err() == nil {
 			r.log.WarnContext(ctx, "refresh targets", "task_set", u.Group, "err", err)
 		}
+		r.mend(u.Group, units)
 	}
+}
+
+// mend starts tasks again that were still ending when their set grew.
+func (r *Runtime) mend(id string, units []runner.Status) {
+	lost := func(ts cloud.TaskSet) bool {
+		return !ts.Released() && slices.ContainsFunc(units, func(u runner.Status) bool {
+			return u.State == runner.StateStopped && index(u.ID) < ts.Tasks
+		})
+	}
+	if !lost(r.sets.State().TaskSets[id]) {
+		return
+	}
+	r.leave(id, "", func(ctx context.Context) error {
+		return r.alone(ctx, id, func() error {
+			if ts, ok := r.sets.State().TaskSets[id]; ok && lost(ts) {
+				return r.ensure(ctx, ts.TaskSet)
+			}
+			return nil
+		})
+	})
 }

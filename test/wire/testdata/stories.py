@@ -302,7 +302,8 @@ def invoke():
     out = f.invoke(FunctionName="echo")
     assert out["FunctionError"] and "the hook is broken" in json.loads(out["Payload"].read())["errorMessage"], out
     assert f.invoke(FunctionName="echo", Qualifier="live").get("FunctionError") is None
-    assert [v["Version"] for v in f.list_versions_by_function(FunctionName="echo")["Versions"]] == ["$LATEST", "1"]
+    versions = f.list_versions_by_function(FunctionName="echo")["Versions"]
+    assert [v["Version"] for v in versions] == ["$LATEST", "1"] and versions[0]["FunctionArn"].endswith(":echo:$LATEST"), versions
     refused("ResourceConflictException", f.create_function, FunctionName="echo", Runtime="python3.11", Handler="h.h", Role=ROLE, Code={"ZipFile": b"x"})
     refused("InvalidZipFileException", f.create_function, FunctionName="e2", Runtime="python3.11", Handler="h.h", Role=ROLE, Code={"ZipFile": b"x"})
     refused("InvalidParameterValueException", f.create_function, FunctionName="e2", Runtime="java21", Handler="h.h", Role=ROLE, Code={"ZipFile": b"x"})

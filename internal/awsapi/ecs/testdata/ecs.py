@@ -86,13 +86,68 @@ assert ecs.delete_task_set(cluster="c", service="e", taskSet=blue["id"], force=T
 refused("TaskSetNotFoundException", ecs.delete_task_set, cluster="c", service="e", taskSet="ecs-svc/1")
 refused("InvalidParameterException", ecs.create_task_set, **{**one, "service": "s"})
 
+# Tasks, of services and single ones.
+arns = ecs.list_tasks(cluster="c", serviceName="s")["taskArns"]
+assert len(arns) == 3 and ecs.list_tasks(cluster="c", family="web")["taskArns"][:3] and ecs.list_tasks(cluster="c", family="other")["taskArns"] == []
+t = ecs.describe_tasks(cluster="c", tasks=[arns[0], "nope"])
+assert t["failures"] == [{"arn": arns[0].rsplit("/", 1)[0] + "/nope", "reason": "MISSING"}], t["failures"]
+t = t["tasks"][0]
+assert t["group"] == "service:s" and t["lastStatus"] == t["desiredStatus"] == "RUNNING" and t["startedBy"].startswith("ecs-svc/"), t
+assert t["containers"][0]["networkInterfaces"][0]["privateIpv4Address"] == "127.64.0.1" and "exitCode" not in t["containers"][0], t
+assert {"name": "privateIPv4Address", "value": "127.64.0.1"} in t["attachments"][0]["details"] and t["launchType"] == "FARGATE", t
+assert ecs.describe_clusters(clusters=["c"])["clusters"][0]["runningTasksCount"] >= 3
+run = dict(cluster="c", taskDefinition="web", count=2, startedBy="me", tags=[{"key": "k", "value": "v"}], clientToken="once", overrides={
+    "cpu": "512", "containerOverrides": [{"name": "app", "command": ["/bin/true"], "environment": [{"name": "A", "value": "2"}], "memory": 64}]})
+ran = ecs.run_task(**run)
+assert ran["failures"] == [] and len(ran["tasks"]) == 2 and len({t["taskArn"] for t in ran["tasks"]}) == 2, ran
+t = ran["tasks"][0]
+assert t["group"] == "family:web" and t["lastStatus"] == "PROVISIONING" and t["overrides"]["cpu"] == t["cpu"] == "512" and t["memory"] == "512", t
+assert {t["taskArn"] for t in ecs.run_task(**run)["tasks"]} == {t["taskArn"] for t in ran["tasks"]}, "a repeated token started other tasks"
+assert len(ecs.list_tasks(cluster="c", startedBy="me")["taskArns"]) == 2
+assert "tags" not in ecs.describe_tasks(cluster="c", tasks=[t["taskArn"]])["tasks"][0]
+assert ecs.describe_tasks(cluster="c", tasks=[t["taskArn"]], include=["TAGS"])["tasks"][0]["tags"] == [{"key": "k", "value": "v"}]
+stopped = ecs.stop_task(cluster="c", task=t["taskArn"], reason="enough")["task"]
+assert stopped["desiredStatus"] == "STOPPED" and stopped["stopCode"] == "UserInitiated" and stopped["stoppedReason"] == "enough", stopped
+assert ecs.list_tasks(cluster="c", startedBy="me", desiredStatus="STOPPED")["taskArns"] == [t["taskArn"]]
+assert ecs.stop_task(cluster="c", task=arns[0])["task"]["stoppedReason"] == "Task stopped by user"
+refused("InvalidParameterException", ecs.stop_task, cluster="c", task="nope")
+refused("ClusterNotFoundException", ecs.run_task, cluster="nope", taskDefinition="web")
+refused("ClientException", ecs.run_task, cluster="c", taskDefinition="nope")
+refused("InvalidParameterException", ecs.run_task, cluster="c", taskDefinition="web", count=11)
+refused("InvalidParameterException", ecs.run_task, cluster="c", taskDefinition="web", overrides={"containerOverrides": [{"name": "nope"}]})
+refused("ClientException", ecs.run_task, cluster="c", taskDefinition="web", overrides={"memory": "much"})
+why = refused("InvalidParameterException", ecs.run_task, cluster="c", taskDefinition="docker")
+assert "nginx" in why and "process:" in why, why
+refused("ServiceNotFoundException", ecs.list_tasks, cluster="c", serviceName="nope")
+
+# Services that ECS itself deploys.
+rolling = dict(cluster="c", serviceName="r", taskDefinition="web:1", desiredCount=1)
+for bad in ({"minimumHealthyPercent": 100, "maximumPercent": 100}, {"maximumPercent": 300}, {"strategy": "BLUE_GREEN"},
+            {"alarms": {"enable": True, "rollback": True, "alarmNames": ["a"]}}):
+    refused("InvalidParameterException", ecs.create_service, **rolling, deploymentConfiguration=bad)
+first = ecs.create_service(**rolling)["service"]["deployments"]
+assert len(first) == 1 and first[0]["status"] == "PRIMARY" and first[0]["rolloutState"] == "IN_PROGRESS", first
+refused("InvalidParameterException", ecs.update_service, cluster="c", service="r", taskDefinition="docker")
+refused("ClientException", ecs.update_service, cluster="c", service="r", taskDefinition="nope")
+assert len(ecs.update_service(cluster="c", service="r", taskDefinition="web:1")["service"]["deployments"]) == 1, "the same definition is rolled out"
+moved = ecs.update_service(cluster="c", service="r", taskDefinition="web:2")["service"]
+assert [d["status"] for d in moved["deployments"]] == ["PRIMARY", "ACTIVE"] and moved["taskDefinition"].endswith("web:2"), moved
+assert moved["deployments"][0]["runningCount"] == 0 and moved["deployments"][0]["desiredCount"] == 1, moved["deployments"]
+list_ = ecs.list_service_deployments(cluster="c", service="r")["serviceDeployments"]
+assert [d["status"] for d in list_] == ["IN_PROGRESS", "STOPPED"], list_
+assert [d["status"] for d in ecs.list_service_deployments(cluster="c", service="r", status=["STOPPED"])["serviceDeployments"]] == ["STOPPED"]
+d = ecs.describe_service_deployments(serviceDeploymentArns=[list_[0]["serviceDeploymentArn"], list_[0]["serviceDeploymentArn"] + "0"])
+assert d["failures"][0]["reason"] == "MISSING" and d["serviceDeployments"][0]["deploymentConfiguration"]["maximumPercent"] == 200, d
+refused("ServiceNotFoundException", ecs.list_service_deployments, cluster="c", service="nope")
+ecs.delete_service(cluster="c", service="r", force=True)
+
 refused("ClusterContainsServicesException", ecs.delete_cluster, cluster="c")
 refused("InvalidParameterException", ecs.delete_service, cluster="c", service="s")
 assert ecs.delete_service(service=made["serviceArn"], force=True)["service"]["status"] == "DRAINING"
 assert ecs.describe_services(cluster="c", services=["s"])["services"][0]["status"] == "INACTIVE"
 ecs.delete_service(cluster="c", service="e", force=True)
 assert ecs.list_services(cluster="c")["serviceArns"] == []
-ecs.delete_cluster(cluster="c")
+refused("ClusterContainsTasksException", ecs.delete_cluster, cluster="c")  # here they never end
 assert ecs.deregister_task_definition(taskDefinition="web:1")["taskDefinition"]["status"] == "INACTIVE"
 assert ecs.delete_task_definitions(taskDefinitions=["web:1", "web:2"])["failures"][0]["arn"] == "web:2"
 print("done")

@@ -1,0 +1,16 @@
+//go:build linux
+
+package wire
+
+import "testing"
+
+// TestTasks: single tasks, and services that ECS deploys itself.
+func TestTasks(t *testing.T) {
+	i := start(t, "--minute", "1s")
+	for _, name := range []string{"one_off", "cli", "replaced", "no_docker", "rolls", "breaker"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			i.python(t, "tasks.py", name)
+		})
+	}
+}
