@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"time"
 
@@ -74,8 +75,13 @@ func RunController(ctx context.Context, r Role) error {
 	if err := ensureCredentials(r.Settings, endpoint); err != nil {
 		return err
 	}
+	executable, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
 	c, err := NewController(ctx, ControllerOptions{
-		Paths: Paths(r.Settings.Data), Region: r.Settings.Region, AccountID: r.Settings.AccountID, Minute: r.Settings.Minute,
+		Executable: executable,
+		Paths:      Paths(r.Settings.Data), Region: r.Settings.Region, AccountID: r.Settings.AccountID, Minute: r.Settings.Minute,
 		Compat:      r.Settings.Compat,
 		EndpointURL: endpoint, API: api, Ready: r.Handover.Ready, Down: r.Handover.Down, Log: r.Log,
 	})
