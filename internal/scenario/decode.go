@@ -146,11 +146,13 @@ func (d *decoder) content(st *step, n *node, names *env, section string) {
 		st.use, inner = d.include(value, n.child("vars"), *names, section)
 		after = inner.at(afterSteps)
 	case stepParallel:
+		all := names.clone()
 		for _, item := range children(value) {
-			own := names.clone()
+			own := names.clone() // what runs at the same time has captured nothing yet
 			st.children = append(st.children, d.list(&node{items: []*node{item}}, &own, section)...)
-			names.merge(own)
+			all.merge(own)
 		}
+		*names = all
 	case stepForeach:
 		d.loop(st, value, n, *names, section)
 	}

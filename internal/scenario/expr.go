@@ -3,7 +3,6 @@ package scenario
 import (
 	"errors"
 	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -116,31 +115,28 @@ func compile(source string, names env, kind resultKind) (*vm.Program, map[string
 		options = append(options, expr.AsBool())
 	}
 	program, err := expr.Compile(source, options...)
+	s.finish()
 	switch {
 	case s.err != nil:
 		return nil, nil, s.located(source)
 	case err != nil:
-		return nil, nil, located(err, names)
+		return nil, nil, located(err)
 	}
 	return program, s.uses, nil
 }
 
 // located takes position and words out of the library's error.
-func located(err error, names env) error {
+func located(err error) error {
 	var e *file.Error
 	if !errors.As(err, &e) {
+		if got, ok := strings.CutPrefix(err.Error(), "expected bool, but got "); ok {
+			return &compileError{message: "is not true or false, but " + got}
+		}
 		return &compileError{message: err.Error()}
 	}
 	message := e.Message
-	if name, ok := strings.CutPrefix(message, "unknown name "); ok {
-		known := slices.Sorted(maps.Keys(names.types()))
-		message += didYouMean(name, known)
-		if !strings.HasSuffix(message, ")") {
-			message += "; known here are " + strings.Join(known, ", ")
-		}
-	}
-	if _, ok := strings.CutPrefix(message, "expected bool, but got "); ok {
-		message = "is not true or false"
+	if strings.Contains(message, "mismatched types time.Duration") {
+		message += "; write a duration as duration(\"800ms\")"
 	}
 	return &compileError{message, max(e.Line-1, 0), e.Column}
 }

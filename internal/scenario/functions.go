@@ -50,6 +50,9 @@ func functions() []expr.Option {
 	}
 }
 
+// functionNames are those of functions that people can call.
+func functionNames() []string { return []string{"has", "p50", "p95", "p99", "sha256", "uuid"} }
+
 // get reads a field or an item. What is not there is an error, never nil.
 func get(base, key any, path string) (any, error) {
 	missing := func(format string, args ...any) (any, error) {

@@ -80,6 +80,9 @@ func (t *translator) walk(e *jsonschema.ValidationError) {
 	case *kind.OneOf, *kind.AnyOf:
 		t.branch(e)
 		return
+	case *kind.PropertyNames:
+		t.leaf(e)
+		return
 	}
 	for _, c := range e.Causes {
 		t.walk(c)
@@ -158,7 +161,7 @@ func (t *translator) leaf(e *jsonschema.ValidationError) {
 			t.fault(own.at, "unknown field %q%s", name, suffix)
 		}
 	case *kind.PropertyNames:
-		t.fault(at.at, "%q is not a name: use letters, digits and _, and no digit first", k.Property)
+		t.misnamed(t.tree, k.Property)
 	case *kind.Required:
 		t.fault(n.at, "%s lacks %s", what, quoted(k.Missing))
 	case *kind.Type:
@@ -175,6 +178,23 @@ func (t *translator) leaf(e *jsonschema.ValidationError) {
 		t.pattern(n, at, what, k)
 	default:
 		t.size(n, what, e.ErrorKind)
+	}
+}
+
+// misnamed finds a name that is none: for names of keys the library does not tell where they stand.
+func (t *translator) misnamed(n *node, name string) {
+	for _, item := range n.items {
+		t.misnamed(item, name)
+	}
+	for _, e := range n.entries {
+		if e.key == "vars" || e.key == "secrets" || e.key == "capture" {
+			for _, own := range e.value.entries {
+				if own.key == name {
+					t.fault(own.at, "%q is not a name: use letters, digits and _, and no digit first", name)
+				}
+			}
+		}
+		t.misnamed(e.value, name)
 	}
 }
 

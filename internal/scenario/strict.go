@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +18,9 @@ type strict struct {
 	uses  map[string]bool
 	// paths are the names along which a rewritten access goes: steps, login, token.
 	paths map[ast.Node][]string
+	// unknown are names that nothing gives, unless the expression itself does: let x = 1; x
+	unknown []ast.Node
+	own     []string
 	err   *compileError
 	from  int // of err, in runes
 }
@@ -26,6 +30,11 @@ func (s *strict) Visit(node *ast.Node) {
 	switch n := (*node).(type) {
 	case *ast.IdentifierNode:
 		s.uses[n.Value] = true
+		if _, ok := s.names.types()[n.Value]; !ok && !slices.Contains(functionNames(), n.Value) {
+			s.unknown = append(s.unknown, n)
+		}
+	case *ast.VariableDeclaratorNode:
+		s.own = append(s.own, n.Name)
 	case *ast.MemberNode:
 		s.member(node, n)
 	case *ast.ChainNode:
@@ -38,6 +47,22 @@ func (s *strict) Visit(node *ast.Node) {
 		if _, ok := n.Callee.(*ast.IdentifierNode); !ok {
 			s.fail(n, "only functions can be called")
 		}
+	}
+}
+
+// finish refuses names that nothing gives. The library overlooks those among the arguments of a function.
+func (s *strict) finish() {
+	for _, n := range s.unknown {
+		name := n.String()
+		if slices.Contains(s.own, name) {
+			continue
+		}
+		known := slices.Sorted(maps.Keys(s.names.types()))
+		suffix := didYouMean(name, slices.Concat(known, functionNames()))
+		if suffix == "" {
+			suffix = "; known here are " + strings.Join(known, ", ")
+		}
+		s.fail(n, "unknown name %q%s", name, suffix)
 	}
 }
 
@@ -117,7 +142,7 @@ func (s *strict) known(n ast.Node, path []string) {
 			known = append(known, name)
 		}
 		slices.Sort(known)
-		check("earlier step that captures something", path[1], known)
+		check("earlier step with captures called", path[1], known)
 	case len(path) == 3 && path[0] == "steps":
 		check("captured value of step "+path[1], path[2], s.names.steps[path[1]])
 	}
@@ -171,6 +196,8 @@ func (s *strict) binary(node *ast.Node, n *ast.BinaryNode) {
 // builtin refuses answers that a function makes out of nothing.
 func (s *strict) builtin(node *ast.Node, n *ast.BuiltinNode) {
 	switch n.Name {
+	case "get":
+		s.fail(n, "get takes a missing field for nothing; write value.field, or has(value, \"field\") to ask whether it is there")
 	case "all", "none", "min", "max", "mean", "median":
 		if len(n.Arguments) > 0 && !literal(n.Arguments[0]) {
 			n.Arguments[0] = call("__some", n.Arguments[0], &ast.StringNode{Value: n.Name})
