@@ -19,6 +19,8 @@ type tried struct {
 // unready is an error of the scenario or of where it runs: the service was not asked.
 type unready struct{ error }
 
+func (u unready) Unwrap() error { return u.error }
+
 // observation is what an attempt saw.
 type observation struct {
 	seen map[string]any

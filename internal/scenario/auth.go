@@ -38,6 +38,7 @@ func (a *auth) apply(req *http.Request, body []byte, values map[string]any, mask
 		req.Header.Set("Authorization", "Bearer "+texts[a.bearer])
 	case a.password != nil:
 		mask.add(texts[a.password])
+		mask.add(texts[a.user] + ":" + texts[a.password]) // as it is sent
 		req.SetBasicAuth(texts[a.user], texts[a.password])
 	case a.secretKey != nil:
 		mask.add(texts[a.secretKey])

@@ -3,6 +3,7 @@ package scenario
 import (
 	"errors"
 	"maps"
+	"reflect"
 	"strings"
 	"time"
 
@@ -111,9 +112,6 @@ func compile(source string, names env, kind resultKind) (*vm.Program, map[string
 	}
 	s := &strict{names: names, uses: map[string]bool{}, paths: map[ast.Node][]string{}}
 	options := append(functions(), expr.Env(names.types()), expr.Patch(s), expr.Optimize(false), expr.DisableBuiltin("get"))
-	if kind == boolResult {
-		options = append(options, expr.AsBool())
-	}
 	program, err := expr.Compile(source, options...)
 	s.finish()
 	switch {
@@ -121,17 +119,21 @@ func compile(source string, names env, kind resultKind) (*vm.Program, map[string
 		return nil, nil, s.located(source)
 	case err != nil:
 		return nil, nil, located(err)
+	case kind == boolResult && !maybeBool(program.Node().Type()):
+		return nil, nil, &compileError{message: "is not true or false, but of type " + program.Node().Type().String()}
 	}
 	return program, s.uses, nil
+}
+
+// maybeBool reports whether a value of a type can be true or false.
+func maybeBool(t reflect.Type) bool {
+	return t == nil || t.Kind() == reflect.Bool || t.Kind() == reflect.Interface
 }
 
 // located takes position and words out of the library's error.
 func located(err error) error {
 	var e *file.Error
 	if !errors.As(err, &e) {
-		if got, ok := strings.CutPrefix(err.Error(), "expected bool, but got "); ok {
-			return &compileError{message: "is not true or false, but " + got}
-		}
 		return &compileError{message: err.Error()}
 	}
 	message := e.Message
