@@ -193,7 +193,11 @@ func check(step string, a scenario.Assertion) deploy.Check {
 		c.Expected = a.Operator + " " + a.Right
 	}
 	if a.Verdict != scenario.Pass {
-		c.Message = strings.TrimSpace(fmt.Sprintf("%s (%s:%d:%d)", a.Message, a.File, a.Line, a.Column))
+		at := fmt.Sprintf("%s:%d:%d", a.File, a.Line, a.Column)
+		if c.Message != "" {
+			at = c.Message + " (" + at + ")"
+		}
+		c.Message = at
 	}
 	return c
 }

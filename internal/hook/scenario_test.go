@@ -95,7 +95,7 @@ func TestHooks_scenario(t *testing.T) {
 		{"production", step("GET /", "body.side == 'production'"), onProduction, deploy.VerdictPass, deploy.ReasonNone, `"status":"pass"`},
 		{"smoke", step("GET /", "body.side == 'production'"), deploy.SmokeAfter, deploy.VerdictPass, deploy.ReasonNone, `"status":"pass"`},
 		{"release", step("GET /", "body.version == release.version"), onTest, deploy.VerdictPass, deploy.ReasonNone, `"expected":"\"v2\""`},
-		{"false", step("GET /", "body.version == 'v3'"), onTest, deploy.VerdictFail, deploy.ReasonHookFailed, `"expected":"\"v3\"","actual":"\"v2\"","message":"(check.yaml:5:13)"`},
+		{"false", step("GET /", "body.version == 'v3'"), onTest, deploy.VerdictFail, deploy.ReasonHookFailed, `"expected":"\"v3\"","actual":"\"v2\"","message":"check.yaml:5:13"`},
 		{"evidence", step("GET /", "body.version == 'v3'"), onTest, deploy.VerdictFail, deploy.ReasonHookFailed, `GET http://127.0.0.1`},
 		{"write before", step("POST /", "body.method == 'POST'"), onTest, deploy.VerdictPass, deploy.ReasonNone, `"status":"pass"`},
 		{"no answer", step("GET http://127.0.0.1:1/", "status == 200"), onTest, deploy.VerdictError, deploy.ReasonInconclusive, `"status":"error"`},

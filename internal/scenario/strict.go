@@ -21,8 +21,8 @@ type strict struct {
 	// unknown are names that nothing gives, unless the expression itself does: let x = 1; x
 	unknown []ast.Node
 	own     []string
-	err   *compileError
-	from  int // of err, in runes
+	err     *compileError
+	from    int // of err, in runes
 }
 
 // Visit implements ast.Visitor. Children come before their parents.
