@@ -35,8 +35,7 @@ func newAnswerSchema(name string, at position, doc any) (*answerSchema, error) {
 
 // innermost is the first cause of an error: what the library wraps around it names its own URLs.
 func innermost(err error) error {
-	var invalid *jsonschema.SchemaValidationError
-	if errors.As(err, &invalid) {
+	if invalid, ok := errors.AsType[*jsonschema.SchemaValidationError](err); ok {
 		err = invalid.Err
 	}
 	if e, ok := errors.AsType[*jsonschema.ValidationError](err); ok {
@@ -61,10 +60,7 @@ func (s *answerSchema) check(body any) []string {
 // schemaFaults are the leaves of an error: where in the value, and what is wrong there.
 func schemaFaults(e *jsonschema.ValidationError) []string {
 	if len(e.Causes) == 0 {
-		at := "body"
-		for _, part := range e.InstanceLocation {
-			at += "." + part
-		}
+		at := strings.Join(append([]string{"body"}, e.InstanceLocation...), ".")
 		return []string{at + ": " + e.ErrorKind.LocalizedString(message.NewPrinter(language.English))}
 	}
 	var all []string

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"maps"
 	"net/http"
 	"path"
 	"slices"
@@ -248,17 +249,13 @@ func (d *decoder) remember(st *step, n *node, names *env) {
 
 func (e env) clone() env {
 	steps := make(map[string][]string, len(e.steps))
-	for name, values := range e.steps {
-		steps[name] = values
-	}
+	maps.Copy(steps, e.steps)
 	e.steps = steps
 	return e
 }
 
 func (e env) merge(other env) {
-	for name, values := range other.steps {
-		e.steps[name] = values
-	}
+	maps.Copy(e.steps, other.steps)
 }
 
 func (d *decoder) effect(st *step, n *node, section string) {

@@ -76,8 +76,15 @@ func reference(t *testing.T) string {
 	table("The file", doc)
 	table("A step", defs["step"])
 	for _, d := range []struct{ name, title string }{
-		{"auth", "`auth`"}, {"capture", "`capture` with a secret"}, {"expectRelease", "`expect_release`"}, {"part", "`multipart` with a file"},
-		{"retry", "`retry`"}, {"run", "`run`"}, {"secret", "`secrets` as a mapping"}, {"tls", "`tls`"}, {"websocket", "`websocket`"},
+		{"auth", "`auth`"},
+		{"capture", "`capture` with a secret"},
+		{"expectRelease", "`expect_release`"},
+		{"part", "`multipart` with a file"},
+		{"retry", "`retry`"},
+		{"run", "`run`"},
+		{"secret", "`secrets` as a mapping"},
+		{"tls", "`tls`"},
+		{"websocket", "`websocket`"},
 	} {
 		if defs[d.name] == nil {
 			t.Errorf("the schema has no %s", d.name)

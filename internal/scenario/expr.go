@@ -162,8 +162,7 @@ func (e *expression) value(values map[string]any) (any, error) { return evaluate
 
 func evaluate(program *vm.Program, values map[string]any) (any, error) {
 	v, err := expr.Run(program, values)
-	var missing *missingError
-	if errors.As(err, &missing) {
+	if missing, ok := errors.AsType[*missingError](err); ok {
 		return nil, missing
 	}
 	if f, ok := errors.AsType[*file.Error](err); ok {

@@ -10,6 +10,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -29,9 +30,8 @@ func (x *execution) ask(ctx context.Context, st *step, sc *scope) (observation, 
 	// A redirect changes the request's headers in its copies alone, and the jar adds its cookies to them.
 	cookies := x.client.Jar != nil && len(x.client.Jar.Cookies(req.URL)) > 0
 	o := observation{keep: func(a *Attempt) { a.Request = x.recordRequest(req, sent, cookies) }}
-	var clock stopwatch
+	clock := &stopwatch{begin: time.Now()}
 	ctx = httptrace.WithClientTrace(following(ctx, st.request.redirects), clock.trace())
-	clock.begin = time.Now()
 	res, err := x.client.Do(req.WithContext(ctx)) //nolint:bodyclose // closed below, where there is one
 	if err != nil {
 		return o, transportError(ctx, err)
@@ -61,8 +61,7 @@ func transportError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	var u *url.Error
-	if errors.As(err, &u) {
+	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
 	}
 	return fmt.Errorf("no answer: %w", err)
@@ -136,30 +135,59 @@ func (x *execution) recordResponse(res *http.Response, raw []byte) *Response {
 	return &Response{Status: res.StatusCode, Protocol: res.Proto, Headers: x.mask.headers(res.Header), Body: x.mask.body(raw)}
 }
 
-// stopwatch measures the phases of a request. Of several (redirects) it keeps the last.
+// stopwatch measures the phases of a request; of several (redirects) it keeps the last. A connection is made beside the
+// request and may outlive it, hence the lock.
 type stopwatch struct {
-	begin, dns, connect, tls, first time.Time
-	dnsTook, connectTook, tlsTook   time.Duration
+	begin time.Time
+
+	mu            sync.Mutex
+	started, took [phases]time.Duration // since begin
+	first         time.Duration
+}
+
+// The phases of making a connection.
+const (
+	phaseDNS = iota
+	phaseConnect
+	phaseTLS
+	phases
+)
+
+func (s *stopwatch) start(phase int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.started[phase] = time.Since(s.begin)
+}
+
+func (s *stopwatch) stop(phase int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.took[phase] = time.Since(s.begin) - s.started[phase]
 }
 
 func (s *stopwatch) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
-		DNSStart:             func(httptrace.DNSStartInfo) { s.dns = time.Now() },
-		DNSDone:              func(httptrace.DNSDoneInfo) { s.dnsTook = time.Since(s.dns) },
-		TLSHandshakeStart:    func() { s.tls = time.Now() },
-		TLSHandshakeDone:     func(tls.ConnectionState, error) { s.tlsTook = time.Since(s.tls) },
-		GotFirstResponseByte: func() { s.first = time.Now() },
+		DNSStart:          func(httptrace.DNSStartInfo) { s.start(phaseDNS) },
+		DNSDone:           func(httptrace.DNSDoneInfo) { s.stop(phaseDNS) },
+		ConnectStart:      func(string, string) { s.start(phaseConnect) },
+		ConnectDone:       func(string, string, error) { s.stop(phaseConnect) },
+		TLSHandshakeStart: func() { s.start(phaseTLS) },
+		TLSHandshakeDone:  func(tls.ConnectionState, error) { s.stop(phaseTLS) },
+		GotFirstResponseByte: func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.first = time.Since(s.begin)
+		},
 	}
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 func (s *stopwatch) timings(total time.Duration) *Timings {
-	t := &Timings{
-		DNS: milliseconds(s.dnsTook), Connect: milliseconds(s.connectTook), TLS: milliseconds(s.tlsTook), Total: milliseconds(total),
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &Timings{
+		DNS: milliseconds(s.took[phaseDNS]), Connect: milliseconds(s.took[phaseConnect]), TLS: milliseconds(s.took[phaseTLS]),
+		FirstByte: milliseconds(s.first), Total: milliseconds(total),
 	}
-	if !s.first.IsZero() {
-		t.FirstByte = milliseconds(s.first.Sub(s.begin))
-	}
-	return t
 }

@@ -12,7 +12,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 	"golang.org/x/net/websocket"
@@ -31,8 +30,8 @@ type service struct {
 const thing = `{"name":"bob","n":3,"big":9007199254740993,"huge":123456789012345678901234567890,"f":1.5,"ok":true,"nothing":null,
 	"list":[1,2,3],"empty":[],"items":[{"id":"a","qty":1},{"id":"b","qty":2}],"o":{"a":1}}`
 
-func newService(t testing.TB) *service {
-	t.Helper()
+func newService(tb testing.TB) *service {
+	tb.Helper()
 	s := &service{}
 	mux := http.NewServeMux()
 	answer := func(w http.ResponseWriter, code int, kind, body string) {
@@ -85,7 +84,7 @@ func newService(t testing.TB) *service {
 		s.mu.Unlock()
 		mux.ServeHTTP(w, r)
 	}))
-	t.Cleanup(s.Close)
+	tb.Cleanup(s.Close)
 	return s
 }
 
@@ -96,15 +95,15 @@ func (s *service) seen() string {
 }
 
 // load makes a scenario of its text; part.yaml and friends lie beside it.
-func load(t testing.TB, content string) *Scenario {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "check.yaml")
+func load(tb testing.TB, content string) *Scenario {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), "check.yaml")
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	s, err := Load(path)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }
@@ -113,9 +112,9 @@ func environment(name string) string {
 	return map[string]string{"PASSWORD": "hunter2-and more", "PATH": "/usr/local/bin:/usr/bin:/bin"}[name]
 }
 
-func (s *service) run(t testing.TB, content string) Result {
-	t.Helper()
-	return load(t, content).Run(t.Context(), Options{BaseURL: s.URL, Getenv: environment, Release: Release{Version: "v2"}})
+func (s *service) run(tb testing.TB, content string) Result {
+	tb.Helper()
+	return load(tb, content).Run(tb.Context(), Options{BaseURL: s.URL, Getenv: environment, Release: Release{Version: "v2"}})
 }
 
 // want fails the test where a result is not what it must be, and shows it.
@@ -126,5 +125,3 @@ func want(t *testing.T, r Result, v Verdict, message string) {
 		t.Errorf("verdict %s: %q, want %s: %q\n%s", r.Verdict, r.Message, v, message, text)
 	}
 }
-
-const patience = 30 * time.Second

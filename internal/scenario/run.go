@@ -196,7 +196,7 @@ func (x *execution) scope(p *program, given map[string]any) (*scope, error) {
 }
 
 func (x *execution) secret(s secret) (string, error) {
-	value, from := "", ""
+	var value, from string
 	if s.file != "" {
 		content, err := os.ReadFile(s.file)
 		if err != nil {

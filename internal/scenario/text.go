@@ -148,15 +148,14 @@ func WriteVerdict(w io.Writer, r Result, colour bool) error {
 	for _, s := range r.Steps {
 		counts[s.Verdict]++
 	}
-	text := fmt.Sprintf("%s%s in %s: %d passed", mark(r.Verdict, colour), printable(r.Scenario), took(r.Seconds), counts[Pass])
-	for _, v := range []struct {
-		verdict Verdict
-		word    string
-	}{{Fail, "failed"}, {Error, "could not tell"}, {Skipped, "not run"}} {
-		if n := counts[v.verdict]; n > 0 {
-			text += fmt.Sprintf(", %d %s", n, v.word)
+	parts := []string{fmt.Sprintf("%d passed", counts[Pass])}
+	words := map[Verdict]string{Fail: "failed", Error: "could not tell", Skipped: "not run"}
+	for _, v := range []Verdict{Fail, Error, Skipped} {
+		if n := counts[v]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, words[v]))
 		}
 	}
+	text := fmt.Sprintf("%s%s in %s: %s", mark(r.Verdict, colour), printable(r.Scenario), took(r.Seconds), strings.Join(parts, ", "))
 	if r.Verdict != Pass && counts[Fail]+counts[Error] == 0 {
 		text += ": " + printable(r.Message)
 	}
