@@ -9,9 +9,10 @@ import (
 
 // Fault is one thing that is wrong with a scenario file.
 type Fault struct {
-	File         string `json:"file"`
-	Line, Column int
-	Message      string `json:"message"`
+	File    string `json:"file"`
+	Line    int    `json:"line"`
+	Column  int    `json:"column"`
+	Message string `json:"message"`
 }
 
 // String is file:line:column: message, as compilers and editors have it.

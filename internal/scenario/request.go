@@ -24,6 +24,9 @@ func (x *execution) build(r *request, values map[string]any) (*http.Request, []b
 	if err != nil {
 		return nil, nil, unready{err}
 	}
+	if password, ok := u.User.Password(); ok {
+		x.mask.add(password)
+	}
 	if err := addQuery(u, r.query, values); err != nil {
 		return nil, nil, unready{err}
 	}

@@ -137,6 +137,22 @@ steps:
 	}
 }
 
+// TestRun_password: a password in the base URL is sent, and kept nowhere.
+func TestRun_password(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	sc := load(t, "version: 1\nsteps: [{request: GET /echo, assert: ['body.authorization == \"Basic YWxpY2U6b3Blbi1zZXNhbWU=\"']}]\n")
+	r := sc.Run(t.Context(), Options{BaseURL: strings.Replace(s.URL, "http://", "http://alice:open-sesame@", 1)})
+	want(t, r, Pass, "")
+	text, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(text), "open-sesame") {
+		t.Errorf("the password is in the result: %s", text)
+	}
+}
+
 // TestMask_cut: a secret at the place where a body is cut leaves no part of itself.
 func TestMask_cut(t *testing.T) {
 	t.Parallel()
