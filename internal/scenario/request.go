@@ -26,6 +26,7 @@ func (x *execution) build(r *request, values map[string]any) (*http.Request, []b
 	}
 	if password, ok := u.User.Password(); ok {
 		x.mask.add(password)
+		x.mask.add(u.User.Username() + ":" + password) // as it is sent
 	}
 	if err := addQuery(u, r.query, values); err != nil {
 		return nil, nil, unready{err}

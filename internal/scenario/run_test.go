@@ -148,7 +148,7 @@ func TestRun_password(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(string(text), "open-sesame") {
+	if strings.Contains(string(text), "open-sesame") || strings.Contains(string(text), "YWxpY2U6b3Blbi1zZXNhbWU") {
 		t.Errorf("the password is in the result: %s", text)
 	}
 }
