@@ -35,7 +35,7 @@ bench: build ## benchmarks, with the figures that docs/performance.md quotes
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/... ./test/bench/...
 
 golden: ## rewrite golden files; commit only differences that you understand
-	$(GO) test ./internal/deploy/... ./internal/cli/... ./internal/config/... ./internal/appspec/... ./internal/awsapi/... -update
+	$(GO) test ./internal/deploy/... ./internal/cli/... ./internal/config/... ./internal/appspec/... ./internal/awsapi/... ./internal/scenario/... -update
 
 tools: $(LINT) ## install the pinned linter into bin/tools
 

@@ -39,11 +39,8 @@ func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if len(args) > 0 {
-		switch args[0] {
-		case demo.ServiceArg:
+		if args[0] == demo.ServiceArg {
 			return plain(demo.RunService(ctx, os.Getenv))
-		case demo.CheckArg:
-			return plain(demo.RunCheck(ctx, args[1:], os.Getenv, os.Stdout))
 		}
 	}
 	width, _, err := term.GetSize(int(os.Stdout.Fd()))

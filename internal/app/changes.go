@@ -32,7 +32,7 @@ func changes(state cloud.State, want deploy.Service) []deploy.Change {
 	}
 	a, b := leaves(have), leaves(want)
 	for _, field := range slices.Sorted(maps.Keys(merge(a, b))) {
-		if a[field] == b[field] || field == "name" || field == "version" {
+		if a[field] == b[field] || field == "name" || field == "version" || strings.HasSuffix(field, ".scenario.bundle") {
 			continue
 		}
 		c := deploy.Change{Field: field, From: shown(field, a[field]), To: shown(field, b[field]), Deploys: strings.HasPrefix(field, "workload.")}

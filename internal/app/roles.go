@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"time"
 
@@ -79,8 +80,13 @@ func RunController(ctx context.Context, r Role) error {
 	if err != nil {
 		return fmt.Errorf("read network of load balancers: %w", err)
 	}
+	executable, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
 	c, err := NewController(ctx, ControllerOptions{
-		Paths: Paths(r.Settings.Data), Region: r.Settings.Region, AccountID: r.Settings.AccountID, Minute: r.Settings.Minute,
+		Executable: executable,
+		Paths:      Paths(r.Settings.Data), Region: r.Settings.Region, AccountID: r.Settings.AccountID, Minute: r.Settings.Minute,
 		Compat: r.Settings.Compat, LoadBalancers: balancers,
 		EndpointURL: endpoint, API: api, Ready: r.Handover.Ready, Down: r.Handover.Down, Log: r.Log,
 	})

@@ -90,7 +90,7 @@ func TestParse_hookReferences(t *testing.T) {
 		"function:check":      {Kind: deploy.HookFunction, Name: "function:check"},
 		"arn:aws:lambda:us-east-1:123456789012:function:check":          {Kind: deploy.HookFunction, Name: "arn:aws:lambda:us-east-1:123456789012:function:check"},
 		"arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:f:7": {Kind: deploy.HookFunction, Name: "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:f:7"},
-		"scenario:check-out":     {Kind: KindScenario, Name: "check-out"},
+		"scenario:check-out":     {Kind: deploy.HookScenario, Name: "check-out"},
 		"command: gate":          {Kind: deploy.HookCommand, Name: "gate"},
 		"task:migrate.v2":        {Kind: deploy.HookTask, Name: "migrate.v2"},
 		" padded ":               {Kind: deploy.HookFunction, Name: "padded"},

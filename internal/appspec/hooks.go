@@ -71,7 +71,7 @@ var functionForm = regexp.MustCompile(
 
 // hookReference splits a hook's value into kind and name, or says why it is neither.
 func hookReference(text string) (kind deploy.HookKind, name, why string) {
-	for _, kind := range []deploy.HookKind{KindScenario, deploy.HookCommand, deploy.HookTask} {
+	for _, kind := range []deploy.HookKind{deploy.HookScenario, deploy.HookCommand, deploy.HookTask} {
 		name, ok := strings.CutPrefix(text, string(kind)+":")
 		if !ok {
 			continue

@@ -37,9 +37,6 @@ type CapacityProvider struct {
 	Weight int    `json:"weight"`
 }
 
-// KindScenario is the kind of a hook that runs a scenario file registered with the service.
-const KindScenario deploy.HookKind = "scenario"
-
 // Hook is what the file registers for one lifecycle event.
 type Hook struct {
 	Event deploy.Phase `json:"event"`

@@ -180,10 +180,24 @@ func (a *app) verdictLines(deployment string, v deploy.Verdict) []string {
 	for _, c := range v.Checks {
 		if c.Status == deploy.VerdictFail || c.Status == deploy.VerdictError {
 			lines = append(lines, "          "+checkText(c))
+			lines = append(lines, evidenceLines(c.Evidence)...)
 		}
 	}
 	if v.Log != "" || v.Kind == deploy.HookFunction {
 		lines = append(lines, "          log: greengate logs --hook "+oneLine(deployment)+"/"+oneLine(v.Hook))
+	}
+	return lines
+}
+
+// evidenceLines are the first lines of a check's evidence: what was sent and what came back.
+func evidenceLines(evidence string) []string {
+	const most = 4
+	var lines []string
+	for text := range strings.Lines(evidence) {
+		if len(lines) == most {
+			return append(lines, "            …")
+		}
+		lines = append(lines, "            "+oneLine(text))
 	}
 	return lines
 }

@@ -47,6 +47,8 @@ func (d *decoder) checkDisk(s *deploy.Service) {
 			d.program(field+".task", h.Command, dir, own)
 		case deploy.HookCommand:
 			d.program(field+".command", h.Command, dir, own)
+		case deploy.HookScenario:
+			d.scenarioFile(field, h)
 		}
 	})
 }

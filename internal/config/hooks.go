@@ -50,6 +50,7 @@ func (d *decoder) hookList(set func([]deploy.Hook)) setter {
 func (d *decoder) hook(h *deploy.Hook, n *node, field string) {
 	var command, task []string
 	var function *deploy.Function
+	var scenario deploy.Scenario
 	d.fields(n, field, map[string]setter{
 		"name":    d.hookName(&h.Name),
 		"command": d.command(&command),
@@ -58,13 +59,16 @@ func (d *decoder) hook(h *deploy.Hook, n *node, field string) {
 			function = &deploy.Function{Timeout: defaultFunctionTimeout}
 			d.function(function, n, field)
 		},
-		"timeout": d.duration(&h.Timeout),
-		"retries": d.integer(&h.Retries),
-		"env":     d.environment(&h.Env),
-		"dir":     d.path(&h.Dir),
+		"scenario": d.path(&scenario.File),
+		"vars":     d.environment(&scenario.Vars),
+		"allow":    choice(d, &scenario.Allow, "read", "write-and-clean", "write"),
+		"timeout":  d.duration(&h.Timeout),
+		"retries":  d.integer(&h.Retries),
+		"env":      d.environment(&h.Env),
+		"dir":      d.path(&h.Dir),
 	})
 	var kinds []string
-	for _, k := range []deploy.HookKind{deploy.HookCommand, deploy.HookTask, deploy.HookFunction} {
+	for _, k := range []deploy.HookKind{deploy.HookCommand, deploy.HookTask, deploy.HookFunction, deploy.HookScenario} {
 		if _, ok := d.at[field+"."+string(k)]; ok {
 			kinds = append(kinds, string(k))
 			h.Kind = k
@@ -82,7 +86,10 @@ func (d *decoder) hook(h *deploy.Hook, n *node, field string) {
 	case deploy.HookFunction:
 		h.Function = function
 		d.functionOnly(h, field)
+	case deploy.HookScenario:
+		h.Scenario = &scenario
 	}
+	d.scenarioOnly(h, field)
 }
 
 // functionOnly refuses settings of the other kinds that a function would silently ignore.

@@ -46,6 +46,9 @@ func project(t *testing.T) string {
 	write("node/index.mjs", "export const handler = async () => {}\n", 0o644)
 	write("go/bootstrap", "#!/bin/sh\n", 0o755)
 	write("empty/keep", "", 0o644)
+	write("reads.yaml", "{version: 1, vars: {path: /}, steps: [{request: \"GET ${{ vars.path }}\"}]}\n", 0o644)
+	write("writes.yaml", "{version: 1, vars: {item: null}, steps: [{request: POST /orders, json: {item: \"${{ vars.item }}\"}}]}\n", 0o644)
+	write("misspelt.yaml", "version: 1\nsteps:\n  - request: GET /\n    asert: [status == 200]\n", 0o644)
 	return dir
 }
 

@@ -53,9 +53,9 @@ func (d *decoder) service(tree *node) deploy.Service {
 	return s
 }
 
-// settle gives a command hook the folder of the service where it names none. A task hook takes it by itself.
+// settle gives a command hook, and the programs of a scenario, the folder of the service where it names none. A task hook takes it by itself.
 func (d *decoder) settle(h *deploy.Hook, dir string) {
-	if h.Kind == deploy.HookCommand && h.Dir == "" {
+	if (h.Kind == deploy.HookCommand || h.Kind == deploy.HookScenario) && h.Dir == "" {
 		h.Dir = dir
 	}
 }

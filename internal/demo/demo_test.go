@@ -1,75 +1,52 @@
 package demo
 
 import (
-	"bytes"
 	"context"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"greengate/internal/deploy"
+	"greengate/internal/scenario"
 )
 
-// shop runs the sample service with a fault and gives what its check is told of it.
-func shop(t *testing.T, fault string) func(string) string {
+// verify runs the demo's check against a version of the sample service, by its production address or another.
+func verify(t *testing.T, fault, release string, production bool) scenario.Result {
 	t.Helper()
 	server := httptest.NewUnstartedServer(nil)
 	s := sample{version: "v9", fault: fault, production: server.Listener.Addr().String()}
 	server.Config.Handler = s.routes()
 	server.Start()
 	t.Cleanup(server.Close)
-	results := filepath.Join(t.TempDir(), "results.xml")
-	return func(name string) string {
-		return map[string]string{
-			"GREENGATE_TEST_URL": strings.Replace(server.URL, "127.0.0.1", "localhost", 1), "GREENGATE_PRODUCTION_URL": server.URL,
-			"GREENGATE_VERSION": "v9", "GREENGATE_RESULTS": results,
-		}[name]
+	base := server.URL
+	if !production {
+		base = strings.Replace(base, "127.0.0.1", "localhost", 1)
 	}
+	c, err := scenario.LoadFiles("check.yaml", map[string][]byte{"check.yaml": []byte(check)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Run(t.Context(), scenario.Options{BaseURL: base, Release: scenario.Release{Version: release}})
 }
 
-func TestRunCheck(t *testing.T) {
+func TestCheck(t *testing.T) {
 	tests := []struct {
-		fault, address string
-		pass           bool
+		fault, release string
+		production     bool
+		want           scenario.Verdict
 	}{
-		{"", "test", true},
-		{"", "production", true},
-		{faultTotals, "test", false},
-		{faultTotals, "production", false},
-		{faultProduction, "test", true}, // what the demo's v4 is about
-		{faultProduction, "production", false},
+		{"", "v9", false, scenario.Pass},
+		{"", "v9", true, scenario.Pass},
+		{faultTotals, "v9", false, scenario.Fail},
+		{faultTotals, "v9", true, scenario.Fail},
+		{faultProduction, "v9", false, scenario.Pass}, // what the demo's v4 is about
+		{faultProduction, "v9", true, scenario.Fail},
+		{"", "v10", false, scenario.Fail}, // another version answers
 	}
 	for _, tt := range tests {
-		t.Run(tt.fault+" on "+tt.address, func(t *testing.T) {
-			env := shop(t, tt.fault)
-			var out bytes.Buffer
-			err := RunCheck(t.Context(), []string{tt.address}, env, &out)
-			if (err == nil) != tt.pass {
-				t.Fatalf("the check says %v, want a pass: %v\n%s", err, tt.pass, out.String())
-			}
-			data, err := os.ReadFile(env("GREENGATE_RESULTS"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if failed := strings.Contains(string(data), "<failure"); failed == tt.pass {
-				t.Errorf("the results say failed=%v:\n%s", failed, data)
-			}
-		})
-	}
-}
-
-func TestRunCheck_wrongVersion(t *testing.T) {
-	env := shop(t, "")
-	err := RunCheck(t.Context(), []string{"test"}, func(name string) string {
-		if name == "GREENGATE_VERSION" {
-			return "v10"
+		if r := verify(t, tt.fault, tt.release, tt.production); r.Verdict != tt.want {
+			t.Errorf("%+v: the check says %s: %s", tt, r.Verdict, r.Message)
 		}
-		return env(name)
-	}, &bytes.Buffer{})
-	if err == nil {
-		t.Error("the check passed though another version answered")
 	}
 }
 

@@ -11,12 +11,21 @@ import (
 	"time"
 )
 
-// ServiceArg and CheckArg are the arguments with which the binary is the sample service, and the
-// check of it.
-const (
-	ServiceArg = "demo-service"
-	CheckArg   = "demo-check"
-)
+// ServiceArg is the argument with which the binary is the sample service.
+const ServiceArg = "demo-service"
+
+// check is the end-to-end check of the sample service, on the test listener and on the production address.
+const check = `version: 1
+name: the shop adds up
+expect_release: {request: GET /version, field: trim(raw)}
+steps:
+  - name: an order of 3 adds up
+    request: POST /orders
+    json: {quantity: 3}
+    assert:
+      - status == 200
+      - body.total == 750
+`
 
 // Faults that a version of the sample service can have. Neither is seen by its health check.
 const (

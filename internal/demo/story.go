@@ -195,16 +195,15 @@ health: {path: /healthz, interval: 1s}
 listeners: {production: %[6]q, test: %[7]q}
 hooks:
   AfterAllowTestTraffic:
-    - name: end-to-end
-      command: [%[3]q, %[8]s, test]
-      timeout: 30s
+    - {name: end-to-end, scenario: check.yaml, timeout: 30s}
 smoke:
-  - name: smoke
-    command: [%[3]q, %[8]s, production]
-    timeout: 30s
+  - {name: smoke, scenario: check.yaml, allow: write, timeout: 30s} # an order of the sample is kept nowhere
 promote: verified
 drain: 5s
-`, service, c.version, s.o.Executable, ServiceArg, c.fault, s.production, s.test, CheckArg)
+`, service, c.version, s.o.Executable, ServiceArg, c.fault, s.production, s.test)
+	if err := os.WriteFile(filepath.Join(dir, "check.yaml"), []byte(check), 0o600); err != nil {
+		return "", fmt.Errorf("write check of %s: %w", c.version, err)
+	}
 	file := filepath.Join(dir, "greengate.yaml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return "", fmt.Errorf("write greengate.yaml of %s: %w", c.version, err)

@@ -51,9 +51,12 @@ func (p Plan) clone() Plan {
 }
 
 func (h Hook) clone() Hook {
-	h.Command, h.Env, h.Function = slices.Clone(h.Command), maps.Clone(h.Env), ptr(h.Function)
+	h.Command, h.Env, h.Function, h.Scenario = slices.Clone(h.Command), maps.Clone(h.Env), ptr(h.Function), ptr(h.Scenario)
 	if h.Function != nil {
 		h.Function.Env = maps.Clone(h.Function.Env)
+	}
+	if h.Scenario != nil {
+		h.Scenario.Vars = maps.Clone(h.Scenario.Vars)
 	}
 	return h
 }

@@ -107,7 +107,7 @@ func (s Service) Validate() []Fault {
 	for i, h := range s.Smoke {
 		v.hook(fmt.Sprintf("smoke[%d]", i), h)
 		if h.Kind == HookFunction {
-			v.add(fmt.Sprintf("smoke[%d].function", i), "a function reports on a lifecycle event; a smoke check is a command or a task")
+			v.add(fmt.Sprintf("smoke[%d].function", i), "a function reports on a lifecycle event; a smoke check is a scenario, a command or a task")
 		}
 	}
 	return v.faults
@@ -258,7 +258,15 @@ func (v *validator) hooks(p Phase, s Service) {
 		v.add(field, "needs listeners.test: without a test listener this event does not happen")
 	}
 	for i, h := range s.Hooks[p] {
-		v.hook(fmt.Sprintf("%s[%d]", field, i), h)
+		at := fmt.Sprintf("%s[%d]", field, i)
+		v.hook(at, h)
+		switch {
+		case h.Kind != HookScenario:
+		case p == PhaseBeforeInstall:
+			v.add(at+".scenario", "cannot run in BeforeInstall: the new version does not run yet; move it to AfterInstall")
+		case s.Test == "" && p != PhaseAfterAllowTraffic:
+			v.add(at+".scenario", "needs listeners.test: before the switch the new version is reached there alone")
+		}
 	}
 }
 
@@ -270,11 +278,23 @@ func (v *validator) hook(field string, h Hook) {
 		}
 	case HookFunction:
 		v.function(field+".function", h.Function)
+	case HookScenario:
+		v.scenario(field, h.Scenario)
 	default:
-		v.add(field, "has no kind; give it a function, a command or a task")
+		v.add(field, "has no kind; give it a scenario, a function, a command or a task")
 	}
 	v.duration(field+".timeout", h.Timeout, time.Hour)
 	v.positive(field+".retries", h.Retries, 0, 20)
+}
+
+func (v *validator) scenario(field string, s *Scenario) {
+	if s == nil || s.File == "" {
+		v.add(field+".scenario", "is empty; it names the scenario file")
+		return
+	}
+	if !slices.Contains([]string{"", "read", "write-and-clean", "write"}, s.Allow) {
+		v.add(field+".allow", "%q is unknown; it is read, write-and-clean or write", s.Allow)
+	}
 }
 
 func (v *validator) function(field string, f *Function) {

@@ -35,6 +35,7 @@ func TestService_Validate_good(t *testing.T) {
 			h.Function.Runtime, h.Function.Handler = "provided.al2023", ""
 			s.Hooks[PhaseAfterAllowTestTraffic] = []Hook{h}
 		},
+		"scenario":                 scenarioHook(func(c *Scenario) { c.Allow = "read" }),
 		"smoke verifies":           func(s *Service) { s.Smoke, s.Hooks = s.Hooks[PhaseAfterInstall], nil },
 		"manual, nothing verifies": func(s *Service) { s.Hooks, s.Promotion = nil, PromoteManual },
 		"health":                   func(s *Service) { s.Workload.Health = &HealthCheck{Type: "http", Path: "/healthz"} },
@@ -51,6 +52,15 @@ func TestService_Validate_good(t *testing.T) {
 				t.Errorf("faults: %v", faults)
 			}
 		})
+	}
+}
+
+// scenarioHook makes the first hook a scenario.
+func scenarioHook(change func(*Scenario)) func(*Service) {
+	return func(s *Service) {
+		c := Scenario{File: "shop.yaml"}
+		change(&c)
+		s.Hooks[PhaseAfterInstall][0] = Hook{Name: "e2e", Kind: HookScenario, Scenario: &c}
 	}
 }
 
@@ -134,6 +144,16 @@ func TestService_Validate_faults(t *testing.T) {
 		{"hooks.AfterInstall[0].function.handler", "is not file.function", function(func(f *Function) { f.Handler = "handler" })},
 		{"hooks.AfterInstall[0].function.timeout", "between", function(func(f *Function) { f.Timeout = 16 * time.Minute })},
 		{"hooks.AfterInstall[0].function.memory", "between", function(func(f *Function) { f.MemoryMB = 10241 })},
+		{"hooks.AfterInstall[0].scenario", "is empty", func(s *Service) { hook(s).Kind = HookScenario }},
+		{"hooks.AfterInstall[0].allow", "is unknown", scenarioHook(func(c *Scenario) { c.Allow = "all" })},
+		{"hooks.AfterInstall[0].scenario", "needs listeners.test", func(s *Service) {
+			scenarioHook(func(*Scenario) {})(s)
+			s.Test = ""
+		}},
+		{"hooks.BeforeInstall[0].scenario", "does not run yet", func(s *Service) {
+			scenarioHook(func(*Scenario) {})(s)
+			s.Hooks = map[Phase][]Hook{PhaseBeforeInstall: s.Hooks[PhaseAfterInstall]}
+		}},
 		{"smoke[0].command", "is empty", func(s *Service) { s.Smoke = []Hook{{Name: "home", Kind: HookCommand}} }},
 		{"smoke[0].function", "reports on a lifecycle event", func(s *Service) { s.Smoke = []Hook{goodFunction()} }},
 	} {

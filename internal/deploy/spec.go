@@ -58,17 +58,21 @@ const (
 	HookCommand HookKind = "command"
 	// HookTask is a one-off task of the new version; its exit code decides.
 	HookTask HookKind = "task"
+	// HookScenario is an end-to-end check that a file describes; its result decides.
+	HookScenario HookKind = "scenario"
 )
 
 // Hook is one check or action registered for a lifecycle event or in the smoke set.
 type Hook struct {
 	Name string   `json:"name"`
 	Kind HookKind `json:"kind"`
-	// Command, Dir and Env serve command and task hooks. A task hook without Dir runs in the workload's.
+	// Command, Dir and Env serve command and task hooks, Dir and Env also scenarios. A task hook without Dir runs in the
+	// workload's.
 	Command  []string          `json:"command,omitempty"`
 	Dir      string            `json:"dir,omitempty"`
 	Env      map[string]string `json:"env,omitempty"`
 	Function *Function         `json:"function,omitempty"`
+	Scenario *Scenario         `json:"scenario,omitempty"`
 	// Timeout is the time limit of one attempt. For a function it is the event's limit within which the
 	// callback must come (CodeDeploy: 3600 s).
 	Timeout time.Duration `json:"timeout,omitempty"`
@@ -95,6 +99,22 @@ type Function struct {
 	Role    string `json:"role,omitempty"`
 	Invoker string `json:"invoker,omitempty"`
 }
+
+// Scenario is a scenario file as it was when its service was read: a later edit of the file changes nothing.
+type Scenario struct {
+	// File is the name of the main file in Bundle, Digest the lower-case hex SHA-256 over the content of all files.
+	File   string `json:"file"`
+	Bundle string `json:"bundle"`
+	Digest string `json:"digest"`
+	// Vars are values of the scenario's vars.
+	Vars map[string]string `json:"vars,omitempty"`
+	// Allow is the strongest effect of its steps: read, write-and-clean or write. Empty is what its place allows: all before
+	// the switch, read on the production address.
+	Allow string `json:"allow,omitempty"`
+}
+
+// OnProduction reports whether hooks of a list look at the production address and not at the test listener.
+func (l HookList) OnProduction() bool { return l.Smoke() || l == HookList(PhaseAfterAllowTraffic) }
 
 // Promotion says what moves a deployment past the ready wait.
 type Promotion string

@@ -49,6 +49,16 @@ type Check struct {
 	Actual   string        `json:"actual,omitempty"`
 	Message  string        `json:"message,omitempty"`
 	Duration time.Duration `json:"duration,omitempty"`
+	// Evidence is what was sent and received, in a few lines, without secrets.
+	Evidence string `json:"evidence,omitempty"`
+}
+
+// detail is what was wrong, with both values where they are known.
+func (c Check) detail() string {
+	if c.Expected == "" && c.Actual == "" {
+		return firstLine(c.Message)
+	}
+	return withDetail("expected "+firstLine(c.Expected)+", actual "+firstLine(c.Actual), firstLine(c.Message))
 }
 
 // Headline is the verdict in one line: which hook, how it ended, and the first thing that was wrong.
@@ -56,7 +66,7 @@ func (v Verdict) Headline() string {
 	line := fmt.Sprintf("%s in %s: %s", v.Hook, v.Event, v.Status)
 	for _, c := range v.Checks {
 		if c.Status == VerdictFail || c.Status == VerdictError {
-			return withDetail(line+": "+c.Name, firstLine(c.Message))
+			return withDetail(line+": "+c.Name, c.detail())
 		}
 	}
 	message := strings.TrimSpace(v.Message)

@@ -82,8 +82,12 @@ func newMachine(t *testing.T) *machine {
 	if _, err := c.Apply(t.Context(), spec, time.Now()); err != nil {
 		t.Fatal(err)
 	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
 	m.hooks = hook.New(hook.Config{
-		Runner: m.units, Functions: m.functions, Caller: caller{c}, EndpointURL: m.endpoint, Region: "us-east-1",
+		Executable: self, Runner: m.units, Functions: m.functions, Caller: caller{c}, EndpointURL: m.endpoint, Region: "us-east-1",
 		AccountID: "000000000000", Dir: dir,
 	})
 	m.start()
@@ -154,9 +158,16 @@ func (m *machine) hook(kind deploy.HookKind, program string) deploy.Hook {
 		m.t.Fatal(err)
 	}
 	h := deploy.Hook{Name: "probe", Kind: kind, Env: map[string]string{programEnv: string(kind) + ":" + program, "GG_TEST_DIR": m.dir}}
-	if kind != deploy.HookFunction {
+	switch kind {
+	case deploy.HookCommand, deploy.HookTask:
 		h.Command = []string{self}
 		return h
+	case deploy.HookScenario:
+		h.Env = map[string]string{"GG_TEST_DIR": m.dir}
+		h.Scenario = m.scenario(`{version: 1, steps: [{run: {command: ["` + self + `"], env: {
+			GG_TEST_PROGRAM: "scenario:` + program + `", GG_TEST_DIR: "` + m.dir + `", GREENGATE_HOOK_EXECUTION_ID: d-1_7}}}]}`)
+		return h
+	case deploy.HookFunction:
 	}
 	code := filepath.Join(m.dir, "code")
 	if err := os.MkdirAll(code, 0o755); err != nil {
@@ -171,7 +182,7 @@ func (m *machine) hook(kind deploy.HookKind, program string) deploy.Hook {
 
 func TestHooks(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []deploy.HookKind{deploy.HookCommand, deploy.HookTask, deploy.HookFunction} {
+	for _, kind := range []deploy.HookKind{deploy.HookCommand, deploy.HookTask, deploy.HookFunction, deploy.HookScenario} {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
 			hooktest.Exercise(t, func(t *testing.T) hooktest.Harness {
@@ -191,6 +202,9 @@ func (m *machine) harness(kind deploy.HookKind) hooktest.Harness {
 			switch p {
 			case hooktest.Missing:
 				h.Command = []string{filepath.Join(m.dir, "no such program")}
+				if kind == deploy.HookScenario {
+					h.Scenario = m.scenario(`{version: 1, steps: [{run: ["` + h.Command[0] + `"]}]}`)
+				}
 				if function { // a sandbox that cannot be started: no program can be run under this loader
 					return deploy.HookCall{}, false
 				}

@@ -47,6 +47,8 @@ type Config struct {
 	Region, AccountID string
 	// Dir is a folder for the results that hooks write.
 	Dir string
+	// Executable is this program: it runs scenarios.
+	Executable string
 }
 
 // Hooks is the engine's Hooks.
@@ -77,6 +79,9 @@ func (h *Hooks) Await(ctx context.Context, id string, call deploy.HookCall) (dep
 func (h *Hooks) await(ctx context.Context, id string, call deploy.HookCall) (deploy.Verdict, error) {
 	if call.Hook.Kind == deploy.HookFunction {
 		return h.awaitFunction(ctx, id, call)
+	}
+	if call.Hook.Kind == deploy.HookScenario {
+		return h.awaitScenario(ctx, id, call)
 	}
 	return h.awaitUnit(ctx, id, call)
 }

@@ -64,8 +64,8 @@ func (r *Report) shorten() {
 	left := maxTexts
 	for i := range r.Checks {
 		c := &r.Checks[i]
-		if left -= len(c.Message); left < 0 {
-			c.Message = ""
+		if left -= len(c.Message) + len(c.Expected) + len(c.Actual) + len(c.Evidence); left < 0 {
+			c.Message, c.Expected, c.Actual, c.Evidence = "", "", "", ""
 		}
 	}
 }

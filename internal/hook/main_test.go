@@ -1,6 +1,7 @@
 package hook_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 
 	"greengate/internal/deploy"
 	"greengate/internal/runner"
+	"greengate/internal/scenario"
 )
 
 // programEnv makes this test binary be one of the programs that hooks run; it holds "kind:program".
@@ -28,10 +30,27 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == runner.LaunchArg {
 		os.Exit(runner.Launch()) //nolint:forbidigo // this is main here
 	}
+	if len(os.Args) == 4 && os.Args[1] == "verify" && os.Args[2] == "--hook" {
+		os.Exit(verifyMain(os.Args[3])) //nolint:forbidigo // this is main here
+	}
 	if name := os.Getenv(programEnv); name != "" { //nolint:forbidigo // this is main here
 		os.Exit(programMain(name)) //nolint:forbidigo // this is main here
 	}
 	goleak.VerifyTestMain(m)
+}
+
+// verifyMain is what greengate verify --hook does.
+func verifyMain(job string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	r, err := scenario.RunJob(ctx, job, os.Getenv, os.Stdout) //nolint:forbidigo // this is main here
+	switch {
+	case err == nil && r.Verdict == scenario.Pass:
+		return 0
+	case err == nil && r.Verdict == scenario.Fail:
+		return 4
+	}
+	return 5
 }
 
 func programMain(name string) int {

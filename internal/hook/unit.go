@@ -27,7 +27,7 @@ const (
 	stopPoll = 20 * time.Millisecond
 )
 
-// UnitID is the runner's unit of a command or task hook.
+// UnitID is the runner's unit of a command, task or scenario hook.
 func UnitID(effect string) string { return "hook/" + effect }
 
 // UnitGroup is the group of a deployment's units, by which they are forgotten when it has ended.
@@ -52,6 +52,13 @@ func (h *Hooks) startUnit(ctx context.Context, id string, call deploy.HookCall) 
 	maps.Copy(spec.Env, h.environment(id, call))
 	if spec.Timeout < time.Second {
 		spec.Timeout = time.Second
+	}
+	if call.Hook.Kind == deploy.HookScenario {
+		job, err := h.writeJob(id, call)
+		if err != nil {
+			return fmt.Errorf("start hook %s: %w", call.Hook.Name, err)
+		}
+		spec.Command = []string{h.cfg.Executable, "verify", "--hook", job}
 	}
 	if _, err := h.cfg.Runner.Ensure(ctx, spec); err != nil {
 		if errors.Is(err, runner.ErrPermanent) {

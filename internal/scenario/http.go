@@ -1,0 +1,193 @@
+package scenario
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// maxAnswer bounds how much of an answer is read, in bytes. A longer one could not be judged.
+	maxAnswer = 16 << 20
+	// minCookie is the length from which on a cookie's value is a secret; shorter ones would mask ordinary words.
+	minCookie = 8
+)
+
+// ask sends the step's request and returns what came back.
+func (x *execution) ask(ctx context.Context, st *step, sc *scope) (observation, error) {
+	req, sent, err := x.build(st.request, x.values(sc, nil))
+	if err != nil {
+		return observation{}, err
+	}
+	// A redirect changes the request's headers in its copies alone, and the jar adds its cookies to them.
+	cookies := x.client.Jar != nil && len(x.client.Jar.Cookies(req.URL)) > 0
+	o := observation{keep: func(a *Attempt) { a.Request = x.recordRequest(req, sent, cookies) }}
+	clock := &stopwatch{begin: time.Now()}
+	ctx = httptrace.WithClientTrace(following(ctx, st.request.redirects), clock.trace())
+	res, err := x.client.Do(req.WithContext(ctx)) //nolint:bodyclose // closed below, where there is one
+	if err != nil {
+		return o, transportError(ctx, err)
+	}
+	raw, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	_ = res.Body.Close() // everything that is needed was read
+	latency := time.Since(clock.begin)
+	timings := clock.timings(latency)
+	keep := o.keep
+	o.keep = func(a *Attempt) {
+		keep(a)
+		a.Response, a.Timings = x.recordResponse(res, raw), timings
+	}
+	if err != nil {
+		return o, transportError(ctx, fmt.Errorf("read answer: %w", err))
+	}
+	if len(raw) > maxAnswer {
+		return o, fmt.Errorf("the answer has more than %d bytes", maxAnswer)
+	}
+	o.seen = x.answer(res, raw, latency)
+	o.checks, o.problems = x.proofs(st, res, raw)
+	return o, nil
+}
+
+// transportError says why there was no answer, without the method and URL that the record has.
+func transportError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err
+	}
+	return fmt.Errorf("no answer: %w", err)
+}
+
+// answer are the names that assertions and captures see.
+func (x *execution) answer(res *http.Response, raw []byte, latency time.Duration) map[string]any {
+	headers := headerMap{}
+	for name, values := range res.Header {
+		headers[strings.ToLower(name)] = strings.Join(values, ", ")
+	}
+	cookies := map[string]any{}
+	for _, c := range res.Cookies() {
+		cookies[c.Name] = c.Value
+		if len(c.Value) >= minCookie {
+			x.mask.add(c.Value)
+		}
+	}
+	return map[string]any{
+		"status": res.StatusCode, "headers": headers, "raw": string(raw), "latency": latency, "url": res.Request.URL.String(),
+		"body": decodeBody(res.Header.Get("Content-Type"), raw), "cookies": cookies, "certificate": certificateOf(res.TLS),
+	}
+}
+
+// proofs are the checks that no expression makes: the release's header and the schema.
+func (x *execution) proofs(st *step, res *http.Response, raw []byte) (passed, failed []Assertion) {
+	add := func(a Assertion) {
+		if a.Verdict == Pass {
+			passed = append(passed, a)
+			return
+		}
+		failed = append(failed, a)
+	}
+	if e := x.s.expect; e != nil && x.ours(res.Request.URL) {
+		want, _ := x.release()[e.is].(string)
+		got := res.Header.Get(e.header)
+		a := Assertion{
+			Expression: fmt.Sprintf("headers[%q] == release.%s", strings.ToLower(e.header), e.is), File: x.s.File, Line: 1, Column: 1,
+			Verdict: Pass, Operator: "==", Left: x.mask.shown(got), Right: x.mask.shown(want),
+		}
+		if got != want {
+			a.Verdict, a.Message = Fail, fmt.Sprintf("another release answered: %q instead of %q", got, want)
+		}
+		add(a)
+	}
+	if st.schema != nil {
+		a := Assertion{Expression: "body keeps " + st.schema.name, File: st.file, Line: st.schema.at.line, Column: st.schema.at.column, Verdict: Pass}
+		if faults := st.schema.checkRaw(raw); len(faults) > 0 {
+			a.Verdict, a.Message = Fail, strings.Join(faults, "; ")
+		}
+		add(a)
+	}
+	return passed, failed
+}
+
+// ours reports whether an address is below the base URL.
+func (x *execution) ours(u *url.URL) bool {
+	base, err := url.Parse(x.o.BaseURL)
+	return err == nil && base.Host == u.Host
+}
+
+func (x *execution) recordRequest(req *http.Request, body []byte, cookies bool) *Request {
+	r := &Request{Method: req.Method, URL: x.mask.text(req.URL.String()), Headers: x.mask.headers(req.Header), Body: x.mask.body(body)}
+	if cookies {
+		r.Headers = append(r.Headers, Header{"Cookie", masked})
+	}
+	return r
+}
+
+func (x *execution) recordResponse(res *http.Response, raw []byte) *Response {
+	return &Response{Status: res.StatusCode, Protocol: res.Proto, Headers: x.mask.headers(res.Header), Body: x.mask.body(raw)}
+}
+
+// stopwatch measures the phases of a request; of several (redirects) it keeps the last. A connection is made beside the
+// request and may outlive it, hence the lock.
+type stopwatch struct {
+	begin time.Time
+
+	mu            sync.Mutex
+	started, took [phases]time.Duration // since begin
+	first         time.Duration
+}
+
+// The phases of making a connection.
+const (
+	phaseDNS = iota
+	phaseConnect
+	phaseTLS
+	phases
+)
+
+func (s *stopwatch) start(phase int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.started[phase] = time.Since(s.begin)
+}
+
+func (s *stopwatch) stop(phase int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.took[phase] = time.Since(s.begin) - s.started[phase]
+}
+
+func (s *stopwatch) trace() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		DNSStart:          func(httptrace.DNSStartInfo) { s.start(phaseDNS) },
+		DNSDone:           func(httptrace.DNSDoneInfo) { s.stop(phaseDNS) },
+		ConnectStart:      func(string, string) { s.start(phaseConnect) },
+		ConnectDone:       func(string, string, error) { s.stop(phaseConnect) },
+		TLSHandshakeStart: func() { s.start(phaseTLS) },
+		TLSHandshakeDone:  func(tls.ConnectionState, error) { s.stop(phaseTLS) },
+		GotFirstResponseByte: func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.first = time.Since(s.begin)
+		},
+	}
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+func (s *stopwatch) timings(total time.Duration) *Timings {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &Timings{
+		DNS: milliseconds(s.took[phaseDNS]), Connect: milliseconds(s.took[phaseConnect]), TLS: milliseconds(s.took[phaseTLS]),
+		FirstByte: milliseconds(s.first), Total: milliseconds(total),
+	}
+}

@@ -1,0 +1,87 @@
+package scenario
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Job is a run of a scenario that was asked for by another process: the content of the scenario as it was then, and
+// where its result goes.
+type Job struct {
+	// File is the main one of Files.
+	File    string            `json:"file"`
+	Files   map[string][]byte `json:"files"`
+	BaseURL string            `json:"baseUrl"`
+	Release Release           `json:"release"`
+	Vars    map[string]string `json:"vars,omitempty"`
+	Allow   Effect            `json:"allow,omitempty"`
+	Where   string            `json:"where,omitempty"`
+	// Until is when setup and steps must have ended, so that cleanup and the result still have time.
+	Until time.Time `json:"until"`
+	// Result is the path of the file that gets the result, as JSON.
+	Result string `json:"result"`
+}
+
+// WriteJob writes a job for RunJob. It may hold secrets: only its owner can read it.
+func WriteJob(path string, j Job) error {
+	content, err := json.Marshal(j)
+	if err != nil {
+		return fmt.Errorf("encode job: %w", err)
+	}
+	return writeFile(path, content)
+}
+
+// writeFile puts a file into its place in one step.
+func writeFile(path string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".scenario-*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
+	}
+	_, err = f.Write(content)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", filepath.Base(path), errors.Join(err, os.Remove(f.Name())))
+	}
+	return nil
+}
+
+// RunJob runs the job in a file, tells out of every step, and leaves the result where the job says. An error says that
+// there is no result.
+func RunJob(ctx context.Context, path string, getenv func(string) string, out io.Writer) (Result, error) {
+	content, err := os.ReadFile(path) //nolint:gosec // whoever starts us names it
+	if err != nil {
+		return Result{}, fmt.Errorf("read job: %w", err)
+	}
+	var j Job
+	if err := json.Unmarshal(content, &j); err != nil {
+		return Result{}, fmt.Errorf("decode job: %w", err)
+	}
+	s, err := LoadFiles(j.File, j.Files)
+	if err != nil {
+		return Result{}, fmt.Errorf("load scenario: %w", err)
+	}
+	if !j.Until.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadlineCause(ctx, j.Until, errors.New("the hook's time limit has passed"))
+		defer cancel()
+	}
+	r := s.Run(ctx, Options{
+		BaseURL: j.BaseURL, Vars: j.Vars, Release: j.Release, Allow: j.Allow, Where: j.Where, Getenv: getenv,
+		Progress: func(st StepResult) { _ = WriteStep(out, st, false) }, // who reads the log is not part of the outcome
+	})
+	_ = WriteVerdict(out, r, false)
+	content, err = json.Marshal(r)
+	if err != nil {
+		return r, fmt.Errorf("encode result: %w", err)
+	}
+	return r, writeFile(j.Result, content)
+}

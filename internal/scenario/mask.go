@@ -1,0 +1,137 @@
+package scenario
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"unicode/utf8"
+)
+
+const (
+	// masked stands in the place of a secret.
+	masked = "***"
+	// maxBody bounds what a result keeps of a body, in bytes; maxOperand of an operand.
+	maxBody    = 64 << 10
+	maxOperand = 2 << 10
+)
+
+// masker takes secrets out of whatever a result keeps. It works before anything is shortened, so that no part of a
+// secret stays at the cut.
+type masker struct {
+	mu       sync.Mutex
+	forms    []string
+	replacer *strings.Replacer
+}
+
+// add makes a value a secret, in all forms in which it is sent.
+func (m *masker) add(value string) {
+	if value == "" {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	forms := []string{value, url.QueryEscape(value), url.PathEscape(value), inJSON(value, true), inJSON(value, false)}
+	for _, e := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
+		forms = append(forms, e.EncodeToString([]byte(value)))
+	}
+	for _, f := range forms {
+		if !slices.Contains(m.forms, f) {
+			m.forms = append(m.forms, f)
+		}
+	}
+	slices.SortStableFunc(m.forms, func(a, b string) int { return len(b) - len(a) }) // the longest is tried first
+	pairs := make([]string, 0, 2*len(m.forms))
+	for _, f := range m.forms {
+		pairs = append(pairs, f, masked)
+	}
+	m.replacer = strings.NewReplacer(pairs...)
+}
+
+func inJSON(s string, escapeHTML bool) string {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(escapeHTML)
+	if e.Encode(s) != nil {
+		return s
+	}
+	return strings.Trim(strings.TrimSpace(b.String()), `"`)
+}
+
+func (m *masker) text(s string) string {
+	m.mu.Lock()
+	r := m.replacer
+	m.mu.Unlock()
+	if r == nil || s == "" {
+		return s
+	}
+	return r.Replace(s)
+}
+
+// sensitive are headers whose values are never kept.
+func sensitive(name string) bool {
+	switch http.CanonicalHeaderKey(name) {
+	case "Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie", "X-Amz-Security-Token":
+		return true
+	}
+	return false
+}
+
+func (m *masker) headers(h http.Header) []Header {
+	var out []Header
+	for name, values := range h {
+		for _, v := range values {
+			if sensitive(name) {
+				v = masked
+			}
+			out = append(out, Header{m.text(name), clip(m.text(v), maxOperand)})
+		}
+	}
+	slices.SortFunc(out, func(a, b Header) int { return strings.Compare(a.Name+a.Value, b.Name+b.Value) })
+	return out
+}
+
+func (m *masker) body(content []byte) Body {
+	b := Body{Bytes: len(content)}
+	text := string(content)
+	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+		b.Binary = true
+		return b
+	}
+	text = m.text(text)
+	if len(text) > maxBody {
+		b.Truncated = true
+		text = strings.ToValidUTF8(text[:maxBody], "")
+	}
+	b.Text = text
+	return b
+}
+
+// shown is a value for people, as JSON.
+func (m *masker) shown(v any) string {
+	if s, ok := v.(interface{ String() string }); ok {
+		return clip(m.text(s.String()), maxOperand)
+	}
+	if bad, ok := v.(unreadable); ok {
+		return clip(m.text(bad.Error()), maxOperand)
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return "(" + kindOf(v) + ")"
+	}
+	return clip(m.text(strings.TrimSuffix(b.String(), "\n")), maxOperand)
+}
+
+// clip shortens a text.
+func clip(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}
