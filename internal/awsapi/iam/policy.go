@@ -31,7 +31,9 @@ func (s *Service) policyHandlers(h awsapi.Handlers) {
 	h["GetPolicyVersion"] = handle(s.getVersion, func(_ awsapi.Principal, in *shape.GetPolicyVersionRequest) []string { return []string{in.PolicyARN} })
 	h["ListPolicyVersions"] = handle(s.listVersions, func(_ awsapi.Principal, in *shape.ListPolicyVersionsRequest) []string { return []string{in.PolicyARN} })
 	h["DeletePolicyVersion"] = handle(s.deleteVersion, func(_ awsapi.Principal, in *shape.DeletePolicyVersionRequest) []string { return []string{in.PolicyARN} })
-	h["SetDefaultPolicyVersion"] = handle(s.setDefault, func(_ awsapi.Principal, in *shape.SetDefaultPolicyVersionRequest) []string { return []string{in.PolicyARN} })
+	h["SetDefaultPolicyVersion"] = handle(s.setDefault, func(_ awsapi.Principal, in *shape.SetDefaultPolicyVersionRequest) []string {
+		return []string{in.PolicyARN}
+	})
 	h["ListEntitiesForPolicy"] = handle(s.listEntities, func(_ awsapi.Principal, in *shape.ListEntitiesForPolicyRequest) []string {
 		return []string{in.PolicyARN}
 	})
