@@ -31,6 +31,9 @@ func (s *Service) policyHandlers(h awsapi.Handlers) {
 	h["GetPolicyVersion"] = handle(s.getVersion, func(_ awsapi.Principal, in *shape.GetPolicyVersionRequest) []string { return []string{in.PolicyARN} })
 	h["ListPolicyVersions"] = handle(s.listVersions, func(_ awsapi.Principal, in *shape.ListPolicyVersionsRequest) []string { return []string{in.PolicyARN} })
 	h["DeletePolicyVersion"] = handle(s.deleteVersion, func(_ awsapi.Principal, in *shape.DeletePolicyVersionRequest) []string { return []string{in.PolicyARN} })
+	h["SetDefaultPolicyVersion"] = handle(s.setDefault, func(_ awsapi.Principal, in *shape.SetDefaultPolicyVersionRequest) []string {
+		return []string{in.PolicyARN}
+	})
 	h["ListEntitiesForPolicy"] = handle(s.listEntities, func(_ awsapi.Principal, in *shape.ListEntitiesForPolicyRequest) []string {
 		return []string{in.PolicyARN}
 	})
@@ -265,6 +268,22 @@ func (s *Service) deleteVersion(ctx context.Context, _ awsapi.Principal, in *sha
 			return conflict("Cannot delete the default version of a policy.")
 		}
 		p.Versions = slices.Delete(slices.Clone(p.Versions), at, at+1)
+		d.Put(p)
+		return nil
+	})
+}
+
+// setDefault makes another version the one that counts, from the next call on.
+func (s *Service) setDefault(ctx context.Context, _ awsapi.Principal, in *shape.SetDefaultPolicyVersionRequest) (*nothing, error) {
+	return &nothing{}, s.cfg.Resources.Update(ctx, func(d *cloud.Draft) error {
+		p, err := s.own(d.State(), in.PolicyARN)
+		if err != nil {
+			return err
+		}
+		if _, ok := p.Version(in.VersionID); !ok {
+			return noVersion(in.PolicyARN, in.VersionID)
+		}
+		p.Default, p.Updated = in.VersionID, s.cfg.Now()
 		d.Put(p)
 		return nil
 	})

@@ -1,11 +1,15 @@
 """Who may do what, each story by its name: `python3 permissions.py NAME`."""
 import io
+import json
 import os
 import subprocess
 import sys
+import urllib.request
 import zipfile
 
 import boto3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 
 from site_of import REPORT, Site, allow, document, ended, get, hook_role, iam, refused, role
 
@@ -45,6 +49,18 @@ class User:
         iam.put_user_policy(UserName=self.name, PolicyName="own", PolicyDocument=document(*statements))
 
 
+def own(user, operation):
+    """An action of Greengate's own: its status, and the name of its error."""
+    request = AWSRequest("POST", os.environ["AWS_ENDPOINT_URL"] + "/", data="{}", headers={
+        "Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "Greengate_20261122." + operation})
+    SigV4Auth(user.session.get_credentials(), "codedeploy", "us-east-1").add_auth(request)
+    try:
+        with urllib.request.urlopen(urllib.request.Request(request.url, data=b"{}", headers=dict(request.headers))) as answer:
+            return answer.status, None
+    except urllib.error.HTTPError as e:
+        return e.code, json.load(e)["__type"]
+
+
 def users():
     """Nothing is allowed that no policy allows, a Deny wins, and the messages are AWS's."""
     u = User("ann")
@@ -71,6 +87,10 @@ def users():
     refused("AccessDeniedException", u.client("lambda").list_functions)
     refused("AccessDeniedException", u.client("logs").describe_log_groups)
     refused("AccessDenied", u.client("s3").list_buckets)
+    # So are Greengate's own actions.
+    assert own(u, "ListServices") == (400, "AccessDeniedException")
+    u.may(allow("greengate:List*"))
+    assert own(u, "ListServices")[0] == 200 and own(u, "Down") == (400, "AccessDeniedException")
     # Conditions see where a request comes from and which region it is for.
     u.may(allow("ecs:ListClusters", Condition={"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}, "StringEquals": {"aws:RequestedRegion": "eu-west-1"}}))
     u.client("ecs", region_name="eu-west-1").list_clusters()

@@ -103,6 +103,10 @@ assert version["VersionId"] == "v2" and not version["IsDefaultVersion"], version
 iam.create_policy_version(PolicyArn=own, PolicyDocument=statements(DENY), SetAsDefault=True)
 assert [(v["VersionId"], v["IsDefaultVersion"]) for v in iam.list_policy_versions(PolicyArn=own)["Versions"]] == [("v3", True), ("v2", False), ("v1", False)]
 refused("DeleteConflict", 409, "default version", iam.delete_policy_version, PolicyArn=own, VersionId="v3")
+iam.set_default_policy_version(PolicyArn=own, VersionId="v1")
+assert iam.get_policy(PolicyArn=own)["Policy"]["DefaultVersionId"] == "v1"
+refused("NoSuchEntity", 404, "v9", iam.set_default_policy_version, PolicyArn=own, VersionId="v9")
+iam.set_default_policy_version(PolicyArn=own, VersionId="v3")
 for v in ("v4", "v5"):
     iam.create_policy_version(PolicyArn=own, PolicyDocument=statements(ALLOW))
 refused("LimitExceeded", 409, "up to 5 versions", iam.create_policy_version, PolicyArn=own, PolicyDocument=statements(ALLOW))

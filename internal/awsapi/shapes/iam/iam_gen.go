@@ -63,6 +63,7 @@ func Operations() []shapes.Operation {
 		{Name: "ListUsers", Input: reflect.TypeFor[ListUsersRequest](), Output: reflect.TypeFor[ListUsersResponse](), Errors: []string{"ServiceFailureException"}},
 		{Name: "PutRolePolicy", Input: reflect.TypeFor[PutRolePolicyRequest](), Errors: []string{"LimitExceededException", "MalformedPolicyDocumentException", "NoSuchEntityException", "UnmodifiableEntityException", "ServiceFailureException"}},
 		{Name: "PutUserPolicy", Input: reflect.TypeFor[PutUserPolicyRequest](), Errors: []string{"LimitExceededException", "MalformedPolicyDocumentException", "NoSuchEntityException", "ServiceFailureException"}},
+		{Name: "SetDefaultPolicyVersion", Input: reflect.TypeFor[SetDefaultPolicyVersionRequest](), Errors: []string{"NoSuchEntityException", "InvalidInputException", "LimitExceededException", "ServiceFailureException"}},
 		{Name: "SimulateCustomPolicy", Input: reflect.TypeFor[SimulateCustomPolicyRequest](), Output: reflect.TypeFor[SimulatePolicyResponse](), Errors: []string{"InvalidInputException", "PolicyEvaluationException"}},
 		{Name: "SimulatePrincipalPolicy", Input: reflect.TypeFor[SimulatePrincipalPolicyRequest](), Output: reflect.TypeFor[SimulatePolicyResponse](), Errors: []string{"NoSuchEntityException", "InvalidInputException", "PolicyEvaluationException"}},
 		{Name: "TagRole", Input: reflect.TypeFor[TagRoleRequest](), Errors: []string{"NoSuchEntityException", "LimitExceededException", "InvalidInputException", "ConcurrentModificationException", "ServiceFailureException"}},
@@ -762,6 +763,12 @@ type Role struct {
 type RoleLastUsed struct {
 	LastUsedDate *shapes.Timestamp `json:"LastUsedDate,omitzero"`
 	Region       string            `json:"Region,omitzero"`
+}
+
+// SetDefaultPolicyVersionRequest is a structure of the model.
+type SetDefaultPolicyVersionRequest struct {
+	PolicyARN string `json:"PolicyArn,omitzero" aws:"required,min=20,max=2048"`
+	VersionID string `json:"VersionId,omitzero" aws:"required"`
 }
 
 // SimulateCustomPolicyRequest is a structure of the model.
