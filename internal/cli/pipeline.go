@@ -218,11 +218,12 @@ func (c *awsClient) createDeployment(ctx context.Context, what pipelineStarted, 
 }
 
 // ownDeployments reports whether a controller of ours keeps the deployment, and tells us more of it than AWS's APIs do.
-// One that does not let this caller look is followed as AWS is.
+// One that does not know that action, or does not let this caller look, is followed as AWS is; one that is away for a
+// moment is waited for.
 func (c *awsClient) ownDeployments(ctx context.Context, id string) bool {
 	if c.at.AWS {
 		return false
 	}
 	err := c.call(ctx, "DescribeDeployment", deploy.DeploymentInput{ID: id}, nil)
-	return !named(err, "UnknownOperation", "AccessDenied")
+	return err == nil || transient(err)
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"maps"
 	"testing"
 )
 
@@ -10,9 +11,7 @@ func TestFindEndpoints(t *testing.T) {
 	keys := map[string]string{"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "secret"}
 	with := func(more ...string) func(string) string {
 		env := map[string]string{"GREENGATE_DATA": t.TempDir()}
-		for k, v := range keys {
-			env[k] = v
-		}
+		maps.Copy(env, keys)
 		for i := 0; i < len(more); i += 2 {
 			env[more[i]] = more[i+1]
 		}

@@ -208,7 +208,10 @@ func (g *sdkStory) deploy(c *s3.Client) {
 func (g *sdkStory) get(port string) string {
 	g.Helper()
 	r := must(http.NewRequestWithContext(g.ctx, http.MethodGet, "http://"+g.address+port+"/", nil))(g)
-	resp := must(http.DefaultClient.Do(r))(g)
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		g.Fatal(err)
+	}
 	defer resp.Body.Close()
 	return string(must(io.ReadAll(resp.Body))(g))
 }

@@ -77,7 +77,7 @@ type pipeline struct {
 // sh runs a line of shell where the pipeline runs.
 func (p *pipeline) sh(line string) string {
 	p.Helper()
-	args := slices.Concat(p.env, []string{"PATH=" + filepath.Dir(binary) + ":" + os.Getenv("PATH"), "sh", "-c", line + "\n"})
+	args := slices.Concat(p.env, []string{"sh", "-c", `PATH="` + filepath.Dir(binary) + `:$PATH"` + "\n" + line + "\n"})
 	return p.i.run(p.T, p.dir, "env", args...)
 }
 
