@@ -130,7 +130,7 @@ func unpackFile(root *os.Root, f *zip.File, name string) error {
 	if err != nil {
 		return invalid("%q: %v", f.Name, err)
 	}
-	if _, err := io.Copy(out, in); err != nil {
+	if _, err := io.Copy(out, in); err != nil { //nolint:gosec // the reader stops at the size that was promised
 		if _, ours := errors.AsType[*fs.PathError](err); !ours { // the disk's fault is not the bundle's
 			err = invalid("%q: %v", f.Name, err)
 		}
