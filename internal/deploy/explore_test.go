@@ -278,14 +278,20 @@ func drawDiagram(edges map[edge]map[Reason]bool) string {
 		{"moved", "production moves to green", []Phase{PhaseAllowTraffic, PhaseAfterAllowTraffic, PhaseTerminationWait}},
 	}
 	rest := map[edge]map[Reason]bool{}
+	add := func(e edge, reasons map[Reason]bool) {
+		if rest[e] == nil {
+			rest[e] = map[Reason]bool{}
+		}
+		maps.Copy(rest[e], reasons)
+	}
 	for e, reasons := range edges {
 		if e.to.Terminal() {
 			if e.from != PhaseSettle {
-				rest[edge{e.kind, e.from, PhaseSettle}] = map[Reason]bool{}
+				add(edge{e.kind, e.from, PhaseSettle}, nil)
 			}
 			e.from = PhaseSettle
 		}
-		rest[e] = reasons
+		add(e, reasons)
 	}
 	for _, g := range groups {
 		fmt.Fprintf(&b, "    state %q as %s {\n", g.title, g.name)
