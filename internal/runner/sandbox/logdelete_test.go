@@ -14,7 +14,10 @@ func TestDeleteLog(t *testing.T) {
 	f := w.python("def handler(event, context):\n    print('said', event)\n    return 1\n")
 	first := w.run(f, `"first"`)
 	want(t, first, StateSucceeded, "", "")
-	eventually(t, "the log", func() bool { return strings.Contains(w.logOf(first), "said first") })
+	// REPORT is the last line of an invocation: nothing is written after it that would make a new log.
+	eventually(t, "the log", func() bool {
+		return strings.Contains(w.logOf(first), "said first") && strings.Contains(w.logOf(first), "REPORT RequestId")
+	})
 	if err := w.DeleteLog(f.Name, "", time.Now().Add(-time.Hour)); err != nil || !strings.Contains(w.logOf(first), "said first") {
 		t.Fatalf("what is young enough is gone: %v", err)
 	}
