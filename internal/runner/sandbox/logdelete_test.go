@@ -1,6 +1,8 @@
 package sandbox
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +33,11 @@ func TestDeleteLog(t *testing.T) {
 		t.Errorf("functions with a log: %q, %v", names, err)
 	}
 	w.restart()
+	eventually(t, "the sandbox is idle again", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return slices.ContainsFunc(slices.Collect(maps.Values(w.pools)), func(p *pool) bool { return len(p.idle) > 0 })
+	})
 	second := w.run(f, `"second"`)
 	want(t, second, StateSucceeded, "", "")
 	if second.LogStream != first.LogStream {
