@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -15,6 +16,7 @@ import (
 	"greengate/internal/awsapi"
 	"greengate/internal/cloud"
 	"greengate/internal/config"
+	"greengate/internal/console"
 	"greengate/internal/engine"
 	"greengate/internal/hook"
 	"greengate/internal/objects"
@@ -58,6 +60,7 @@ type Controller struct {
 	janitor   *janitor
 	functions *sandbox.Client
 	objects   objectStore
+	console   *console.Console
 	api       *http.Server
 }
 
@@ -135,6 +138,9 @@ func (c *Controller) wire(ctx context.Context) error {
 	c.engine = engine.New(engine.Config{Store: journalOf(c.db, o.Paths), Runtime: c.runtime, Router: c.router, Hooks: hooks, Alarms: alarms{c.cloud}, Logger: o.Log})
 	c.janitor = &janitor{db: c.db, cloud: c.cloud, router: c.router, runtime: c.runtime, runner: units, log: o.Log}
 	c.functions, c.objects = functions, objectStore{objects.New(o.Paths.Objects(), time.Now)}
+	if err := c.newConsole(ctx, keys, key); err != nil {
+		return err
+	}
 	l := &logs{db: c.db, runner: units, functions: functions}
 	w := &wire{
 		db: c.db, logs: l, cloud: c.cloud, engine: c.engine, runtime: c.runtime, key: key,
@@ -149,20 +155,27 @@ func (c *Controller) wire(ctx context.Context) error {
 func (c *Controller) serve(keys awsapi.Keys, w *wire, s *services, l *logs) error {
 	handler, err := awsapi.New(awsapi.Config{
 		Region: c.opts.Region, AccountID: c.opts.AccountID, Keys: keys, Now: time.Now, Log: c.opts.Log, Minute: c.opts.Minute,
-		Deployments: w, Catalog: w, Control: w, Resources: c.cloud, Operations: operations(w, s, l),
+		Deployments: w, Catalog: w, Control: w, Resources: c.cloud, Operations: c.operations(w, s, l),
 		Services: c.services(),
+		Audit:    c.audit,
 	})
 	if err != nil {
 		return fmt.Errorf("make API: %w", err)
 	}
 	c.api = &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+		Handler: c.front(handler), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(c.opts.Log.Handler(), slog.LevelWarn),
 	}
 	return nil
 }
 
 // operations are Greengate's own actions by name.
+func (c *Controller) operations(w *wire, s *services, l *logs) map[string]awsapi.Operation {
+	all := c.deskOperations(s)
+	maps.Copy(all, operations(w, s, l))
+	return all
+}
+
 func operations(w *wire, s *services, l *logs) map[string]awsapi.Operation {
 	return map[string]awsapi.Operation{
 		"ApplyService":       awsapi.Typed(s.apply),

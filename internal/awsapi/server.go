@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"greengate/internal/awsapi/wire"
+	"greengate/internal/deploy"
 )
 
 // DefaultMaxBody is the largest body of a request, in bytes, where Config names none.
@@ -52,6 +53,9 @@ type Config struct {
 	Access Access
 	// Services are the handlers of each service by its prefix in IAM actions: "ecs", "elasticloadbalancing".
 	Services map[string]Handlers
+
+	// Audit is told of every call that changes something, before it is answered; nil tells nobody.
+	Audit func(ctx context.Context, e deploy.AuditEntry)
 
 	// Operations are served under the target prefix Greengate_20261122, by name.
 	Operations map[string]Operation
@@ -137,6 +141,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := s.cfg.Now()
 	x := &exchange{id: newUUID(), call: s.dispatcher.find(r)}
 	answer := s.answer(w, r, x)
+	s.audit(r, x)
 	err := x.write(w, r, answer)
 	s.access(r.Context(), x, s.cfg.Now().Sub(start), err)
 	if err != nil && answer.Stream != nil {

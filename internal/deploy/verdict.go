@@ -49,6 +49,8 @@ type Check struct {
 	Actual   string        `json:"actual,omitempty"`
 	Message  string        `json:"message,omitempty"`
 	Duration time.Duration `json:"duration,omitempty"`
+	// Evidence is what was seen, such as the request and the response, with secrets masked.
+	Evidence string `json:"evidence,omitempty"`
 }
 
 // Headline is the verdict in one line: which hook, how it ended, and the first thing that was wrong.
