@@ -16,7 +16,7 @@ func (c *Console) funcs() template.FuncMap {
 	return template.FuncMap{
 		"asset": c.assetURL, "clock": clock, "stamp": stampOf, "iso": iso, "took": took, "ago": ago, "until": until, "ms": ms, "millis": millis,
 		"statusClass": statusClass, "glyph": glyph, "verdictWord": verdictWord, "orDash": orDash, "list": list, "action": actionText, "nav": nav,
-		"short": short, "count": count, "statuses": statuses, "plural": plural, "with": withArgs, "lines": func(l []string) string { return strings.Join(l, "\n") },
+		"short": short, "count": count, "statuses": statuses, "plural": plural, "args": withArgs, "lines": func(l []string) string { return strings.Join(l, "\n") },
 		"stages": func(m deploymentModel) []stage { return m.stages() }, "traffic": func(m deploymentModel, now time.Time) *trafficChart { return m.traffic(now) },
 		"ledger": func(m deploymentModel) []ledgerBar { return m.ledger() }, "proof": func(m deploymentModel) proof { return m.proof() },
 		"newest": func(m deploymentModel) []deploy.HistoryEvent { return m.newest() }, "isZero": func(t time.Time) bool { return t.IsZero() },

@@ -175,7 +175,7 @@ func (c *Console) stream(w http.ResponseWriter, r *http.Request, v visitor, p vi
 		has = r.URL.Query().Get("have")
 	}
 	out := newEvents(w)
-	ctx, cancel := context.WithDeadline(r.Context(), v.session.Expires)
+	ctx, cancel := context.WithTimeout(r.Context(), v.session.Expires.Sub(c.cfg.Now()))
 	defer cancel()
 	if out.beat() != nil {
 		return
