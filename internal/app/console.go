@@ -43,6 +43,7 @@ func (c *Controller) deskOperations(s *services) map[string]awsapi.Operation {
 		"DescribeFunction":  awsapi.Typed(d.function),
 		"ListAudit":         awsapi.Typed(d.audit),
 		"CreateConsoleLink": awsapi.Typed(d.link),
+		"DescribeMetrics":   awsapi.Typed(c.meter.describe),
 	}
 }
 
@@ -252,7 +253,7 @@ func reported(line, name string) string {
 }
 
 // newConsole makes the console; its doors are opened by front.
-func (c *Controller) newConsole(ctx context.Context, keys awsapi.Keys, key []byte) error {
+func (c *Controller) newConsole(ctx context.Context, keys awsapi.Keys) error {
 	var err error
 	c.console, err = console.New(ctx, console.Config{
 		Keys: keys, Store: resourcesOf(c.db, c.opts.Paths), Changed: c.db.Changed, Now: time.Now, Log: c.opts.Log, Minute: c.opts.Minute,
@@ -280,6 +281,10 @@ func (c *Controller) front(api *awsapi.Server) http.Handler {
 			c.console.ServeHTTP(w, r)
 		case r.URL.Path == "/" && r.Method == http.MethodGet && r.URL.RawQuery == "" && strings.Contains(r.Header.Get("Accept"), "text/html"):
 			http.Redirect(w, r, "/console/", http.StatusFound)
+		case r.URL.Path == "/metrics" && r.Method == http.MethodGet:
+			c.scrape(w, r, api)
+		case r.URL.Path == "/readyz" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+			c.readyz(w, r)
 		default:
 			api.ServeHTTP(w, r)
 		}
@@ -288,5 +293,5 @@ func (c *Controller) front(api *awsapi.Server) http.Handler {
 
 // signed reports whether a request bears a signature, in its header or in its URL. Whether it is good is the API's to say.
 func signed(r *http.Request) bool {
-	return r.Header.Get("Authorization") != "" || r.URL.Query().Has("X-Amz-Signature") || r.URL.Query().Has("Signature")
+	return strings.HasPrefix(r.Header.Get("Authorization"), "AWS") || r.URL.Query().Has("X-Amz-Signature") || r.URL.Query().Has("Signature")
 }

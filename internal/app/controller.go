@@ -61,6 +61,8 @@ type Controller struct {
 	functions *sandbox.Client
 	objects   objectStore
 	console   *console.Console
+	meter     *meter
+	units     *runner.Client
 	api       *http.Server
 }
 
@@ -138,7 +140,11 @@ func (c *Controller) wire(ctx context.Context) error {
 	c.engine = engine.New(engine.Config{Store: journalOf(c.db, o.Paths), Runtime: c.runtime, Router: c.router, Hooks: hooks, Alarms: alarms{c.cloud}, Logger: o.Log})
 	c.janitor = &janitor{db: c.db, cloud: c.cloud, router: c.router, runtime: c.runtime, runner: units, log: o.Log}
 	c.functions, c.objects = functions, objectStore{objects.New(o.Paths.Objects(), time.Now)}
-	if err := c.newConsole(ctx, keys, key); err != nil {
+	if err := c.newConsole(ctx, keys); err != nil {
+		return err
+	}
+	c.units = units
+	if c.meter, err = newMeter(c); err != nil {
 		return err
 	}
 	l := &logs{db: c.db, runner: units, functions: functions}
@@ -215,6 +221,7 @@ func (c *Controller) Run(ctx context.Context) (err error) {
 	start("runtime", c.runtime.Run)
 	start("engine", c.engine.Run)
 	start("janitor", c.janitor.run)
+	start("meter", c.meter.run)
 	start("api", c.runAPI)
 	if err := c.opts.Ready(); err != nil {
 		fail(fmt.Errorf("say ready: %w", err))

@@ -211,3 +211,17 @@ func (c *Console) signOut(w http.ResponseWriter, r *http.Request, v visitor) {
 	http.SetCookie(w, &http.Cookie{Name: cookieName, Path: "/console/", MaxAge: -1, HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteStrictMode}) //nolint:gosec // as in begin
 	http.Redirect(w, r, "/console/sign-in", http.StatusSeeOther)
 }
+
+// Basic finds who a program is that sends a key pair by HTTP basic authentication. It counts failures as signing in does.
+func (c *Console) Basic(r *http.Request) (awsapi.Principal, bool) {
+	id, secret, ok := r.BasicAuth()
+	source := awsapi.Source(r)
+	if !ok || c.limiter.wait(source) > 0 {
+		return awsapi.Principal{}, false
+	}
+	p, err := c.whose(id, secret)
+	if errors.Is(err, errWrongKey) {
+		c.limiter.fail(source)
+	}
+	return p, err == nil
+}

@@ -89,6 +89,11 @@ type (
 		Findings []Finding `json:"findings"`
 	}
 
+	// MetricsOutput is all metrics in the text format of Prometheus: DescribeMetrics.
+	MetricsOutput struct {
+		Text string `json:"text"`
+	}
+
 	// ConsoleLinkOutput is a link that signs in to the console once: CreateConsoleLink.
 	ConsoleLinkOutput struct {
 		// Path is below the address of the API.
