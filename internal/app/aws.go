@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"greengate/internal/awsapi"
+	"greengate/internal/awsapi/autoscaling"
 	"greengate/internal/awsapi/ecs"
 	"greengate/internal/awsapi/elb"
 	"greengate/internal/awsapi/lambda"
@@ -34,8 +35,13 @@ func (c *Controller) services() map[string]awsapi.Handlers {
 		"s3": s3.New(s3.Config{
 			Region: o.Region, Resources: c.cloud, Objects: c.objects, Now: time.Now,
 		}).Handlers(),
+		"application-autoscaling": autoscaling.New(autoscaling.Config{
+			Region: o.Region, AccountID: o.AccountID, Resources: c.cloud, Now: time.Now,
+		}).Handlers(),
+		"sns": c.topicService().Handlers(),
 		"logs": wirelogs.New(wirelogs.Config{
-			Region: o.Region, AccountID: o.AccountID, State: c.cloud.State, Source: functionLogs{c.functions},
+			Region: o.Region, AccountID: o.AccountID, Resources: c.cloud, Functions: functionLogs{c.functions},
+			Store: groupLogs{c.logGroups}, Now: time.Now,
 		}).Handlers(),
 	}
 }

@@ -252,9 +252,12 @@ func reported(line, name string) string {
 	return ""
 }
 
-// newConsole makes the console; its doors are opened by front.
-func (c *Controller) newConsole(ctx context.Context, keys awsapi.Keys) error {
+// newDesk makes what people and Prometheus look at; the doors of the console are opened by front.
+func (c *Controller) newDesk(ctx context.Context, keys awsapi.Keys) error {
 	var err error
+	if c.meter, err = newMeter(c); err != nil {
+		return err
+	}
 	c.console, err = console.New(ctx, console.Config{
 		Keys: keys, Store: resourcesOf(c.db, c.opts.Paths), Changed: c.db.Changed, Now: time.Now, Log: c.opts.Log, Minute: c.opts.Minute,
 		Audit: c.audit,

@@ -19,6 +19,7 @@ import (
 	"greengate/internal/console"
 	"greengate/internal/engine"
 	"greengate/internal/hook"
+	"greengate/internal/logstore"
 	"greengate/internal/objects"
 	"greengate/internal/proxy"
 	"greengate/internal/runner"
@@ -63,6 +64,8 @@ type Controller struct {
 	console   *console.Console
 	meter     *meter
 	units     *runner.Client
+	topics    *topics
+	logGroups *logstore.Store
 	api       *http.Server
 }
 
@@ -140,11 +143,11 @@ func (c *Controller) wire(ctx context.Context) error {
 	c.engine = engine.New(engine.Config{Store: journalOf(c.db, o.Paths), Runtime: c.runtime, Router: c.router, Hooks: hooks, Alarms: alarms{c.cloud}, Logger: o.Log})
 	c.janitor = &janitor{db: c.db, cloud: c.cloud, router: c.router, runtime: c.runtime, runner: units, log: o.Log}
 	c.functions, c.objects = functions, objectStore{objects.New(o.Paths.Objects(), time.Now)}
-	if err := c.newConsole(ctx, keys); err != nil {
+	c.logGroups, c.units = logstore.New(o.Paths.LogGroups()), units
+	if c.topics, err = openTopics(ctx, c); err != nil {
 		return err
 	}
-	c.units = units
-	if c.meter, err = newMeter(c); err != nil {
+	if err := c.newDesk(ctx, keys); err != nil {
 		return err
 	}
 	l := &logs{db: c.db, runner: units, functions: functions}
@@ -164,6 +167,7 @@ func (c *Controller) serve(keys awsapi.Keys, w *wire, s *services, l *logs) erro
 		Deployments: w, Catalog: w, Control: w, Resources: c.cloud, Operations: c.operations(w, s, l),
 		Services: c.services(),
 		Audit:    c.audit,
+		Public:   c.public,
 	})
 	if err != nil {
 		return fmt.Errorf("make API: %w", err)
@@ -222,6 +226,8 @@ func (c *Controller) Run(ctx context.Context) (err error) {
 	start("engine", c.engine.Run)
 	start("janitor", c.janitor.run)
 	start("meter", c.meter.run)
+	start("topics", c.topics.run)
+	start("retention", c.retain)
 	start("api", c.runAPI)
 	if err := c.opts.Ready(); err != nil {
 		fail(fmt.Errorf("say ready: %w", err))

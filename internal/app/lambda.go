@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"greengate/internal/awsapi/lambda"
-	wirelogs "greengate/internal/awsapi/logs"
 	"greengate/internal/bundle"
 	"greengate/internal/runner/sandbox"
 )
@@ -62,29 +61,4 @@ func (i invoker) Await(ctx context.Context, id string) (lambda.Result, error) {
 		out.Payload, err = json.Marshal(map[string]any{"errorMessage": r.ErrorMessage, "errorType": out.ErrorType, "stackTrace": r.StackTrace})
 	}
 	return out, err
-}
-
-// functionLogs reads what functions wrote; it implements wirelogs.Source.
-type functionLogs struct{ functions *sandbox.Client }
-
-// Streams implements wirelogs.Source. A function that never ran has none.
-func (l functionLogs) Streams(ctx context.Context, function string) ([]string, error) {
-	names, err := l.functions.Streams(ctx, function)
-	if errors.Is(err, sandbox.ErrNotFound) {
-		return nil, nil
-	}
-	return names, err
-}
-
-// Read implements wirelogs.Source.
-func (l functionLogs) Read(ctx context.Context, function, stream string, since int64) ([]wirelogs.Event, int64, error) {
-	page, err := l.functions.ReadLog(ctx, function, stream, since)
-	if err != nil {
-		return nil, since, err
-	}
-	events := make([]wirelogs.Event, len(page.Events))
-	for i, e := range page.Events {
-		events[i] = wirelogs.Event{Timestamp: e.Timestamp, Message: e.Message}
-	}
-	return events, page.Next, nil
 }

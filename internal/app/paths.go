@@ -15,6 +15,9 @@ func (p Paths) Credentials() string { return p.in("credentials") }
 // MasterKey signs sessions and hook execution ids.
 func (p Paths) MasterKey() string { return p.in("master.key") }
 
+// TopicKey signs the messages of topics.
+func (p Paths) TopicKey() string { return p.in("sns.pem") }
+
 // Proxy is the data plane's folder: table and ledgers.
 func (p Paths) Proxy() string { return p.in("proxy") }
 
@@ -32,6 +35,9 @@ func (p Paths) Results() string { return p.in("results") }
 
 // Objects is where the objects of buckets are.
 func (p Paths) Objects() string { return p.in("objects") }
+
+// LogGroups is where the log events are that clients put.
+func (p Paths) LogGroups() string { return p.in("loggroups") }
 
 // Functions is where the code of functions is unpacked, a folder a bundle.
 func (p Paths) Functions() string { return p.in("functions") }

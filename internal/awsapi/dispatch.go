@@ -155,7 +155,7 @@ func (d *dispatcher) rest(r *http.Request, c *call, prefix string, codec wire.Co
 		c.request.Path = bucketPath(r)
 	}
 	op, labels := c.service.Match(c.request)
-	if op == nil || prefix == serviceS3 && !wholeResource(op, query) {
+	if op == nil || prefix == serviceS3 && (!wholeResource(op, query) || partCopy(op, r, query)) {
 		return
 	}
 	c.request.Labels = labels
@@ -171,6 +171,12 @@ func wholeResource(op *wire.Operation, query url.Values) bool {
 		}
 	}
 	return true
+}
+
+// partCopy reports whether a request copies an object in a way that op does not: UploadPartCopy is not served, and must not
+// be taken for a part without a body.
+func partCopy(op *wire.Operation, r *http.Request, query url.Values) bool {
+	return r.Header.Get("X-Amz-Copy-Source") != "" && (op.Name != "CopyObject" || query.Has("uploadId"))
 }
 
 // bucketPath is the path with the bucket in it. A client that was given a name instead of an address for an endpoint

@@ -56,6 +56,8 @@ type Config struct {
 
 	// Audit is told of every call that changes something, before it is answered; nil tells nobody.
 	Audit func(ctx context.Context, e deploy.AuditEntry)
+	// Public answers what needs no signature, such as the links in messages of topics; it is nil for every other request.
+	Public func(r *http.Request) http.Handler
 
 	// Operations are served under the target prefix Greengate_20261122, by name.
 	Operations map[string]Operation
@@ -138,6 +140,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.healthz(w, r)
 		return
 	}
+	if public := s.public(r); public != nil {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		public.ServeHTTP(w, r)
+		return
+	}
 	start := s.cfg.Now()
 	x := &exchange{id: newUUID(), call: s.dispatcher.find(r)}
 	answer := s.answer(w, r, x)
@@ -177,6 +184,13 @@ func (x *exchange) write(w http.ResponseWriter, r *http.Request, answer *wire.Re
 	}
 	_, err := io.Copy(w, answer.Stream)
 	return err
+}
+
+func (s *Server) public(r *http.Request) http.Handler {
+	if s.cfg.Public == nil {
+		return nil
+	}
+	return s.cfg.Public(r)
 }
 
 func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {

@@ -21,6 +21,7 @@ const (
 	KindAlarm            Kind = "alarm"
 	KindTopic            Kind = "topic"
 	KindBucket           Kind = "bucket"
+	KindScalableTarget   Kind = "scalable-target"
 )
 
 // decoders are those of every kind.
@@ -31,6 +32,7 @@ func decoders() []decoder {
 		decodes[Application](), decodes[DeploymentGroup](), decodes[DeploymentConfig](), decodes[Revision](),
 		decodes[Function](), decodes[IAMRole](), decodes[IAMPolicy](), decodes[IAMUser](),
 		decodes[LogGroup](), decodes[Alarm](), decodes[Topic](), decodes[Bucket](),
+		decodes[ScalableTarget](),
 	}
 }
 

@@ -13,6 +13,15 @@ type Function struct {
 	Publish []FunctionVersion `json:"publish,omitempty"`
 	Aliases map[string]string `json:"aliases,omitempty"` // name to version
 	Tags    map[string]string `json:"tags,omitempty"`
+	// Permissions are the statements of its resource policies: of the function itself under "", of a version or an alias
+	// under its name.
+	Permissions map[string][]PermissionStatement `json:"permissions,omitempty"`
+}
+
+// PermissionStatement is one statement of a resource policy.
+type PermissionStatement struct {
+	ID        string          `json:"id"`
+	Statement json.RawMessage `json:"statement"`
 }
 
 // FunctionVersion is code with its configuration.

@@ -71,8 +71,9 @@ type Subscription struct {
 	Protocol  string `json:"protocol"` // http or https
 	Endpoint  string `json:"endpoint"`
 	Confirmed bool   `json:"confirmed,omitempty"`
-	// Token confirms it.
+	// Token confirms it, for a time from Created on.
 	Token      string            `json:"token,omitempty"`
+	Created    time.Time         `json:"created,omitzero"`
 	Attributes map[string]string `json:"attributes,omitempty"`
 }
 

@@ -90,7 +90,12 @@ func (s *Service) getAlias(_ context.Context, _ awsapi.Principal, in *shape.GetA
 }
 
 func (s *Service) deleteAlias(ctx context.Context, _ awsapi.Principal, in *shape.DeleteAliasRequest) (*struct{}, error) {
-	_, err := s.editAliases(ctx, in.FunctionName, func(f *cloud.Function) error { delete(f.Aliases, in.Name); return nil })
+	_, err := s.editAliases(ctx, in.FunctionName, func(f *cloud.Function) error {
+		delete(f.Aliases, in.Name)
+		f.Permissions = maps.Clone(f.Permissions)
+		delete(f.Permissions, in.Name)
+		return nil
+	})
 	return nil, err
 }
 

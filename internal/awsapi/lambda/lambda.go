@@ -101,6 +101,9 @@ func (s *Service) Handlers() awsapi.Handlers {
 		"TagResource":                  awsapi.Handle(s.tagResource, func(in *shape.TagResourceRequest) []string { return on(in.Resource) }),
 		"UntagResource":                awsapi.Handle(s.untagResource, func(in *shape.UntagResourceRequest) []string { return on(in.Resource) }),
 		"GetFunctionCodeSigningConfig": awsapi.Handle(s.getCodeSigning, func(in *shape.GetFunctionCodeSigningConfigRequest) []string { return on(in.FunctionName) }),
+		"AddPermission":                awsapi.Handle(s.addPermission, func(in *shape.AddPermissionRequest) []string { return on(in.FunctionName) }),
+		"RemovePermission":             awsapi.Handle(s.removePermission, func(in *shape.RemovePermissionRequest) []string { return on(in.FunctionName) }),
+		"GetPolicy":                    awsapi.Handle(s.getPolicy, func(in *shape.GetPolicyRequest) []string { return on(in.FunctionName) }),
 		"GetFunctionConcurrency":       awsapi.Handle(s.getConcurrency, func(in *shape.GetFunctionConcurrencyRequest) []string { return on(in.FunctionName) }),
 	}
 }

@@ -1,16 +1,18 @@
-// Package logs answers the CloudWatch Logs operations (API version 2014-03-28) by which people read what their functions
-// wrote: `aws logs tail /aws/lambda/NAME --follow` and what SDKs do. A log group is there for each function; groups that
-// clients make themselves are not served.
+// Package logs answers the CloudWatch Logs operations (API version 2014-03-28): groups that clients write to, and those of
+// functions (/aws/lambda/NAME), whose streams the sandboxes write. Both are read, searched, followed and deleted alike.
 package logs
 
 import (
 	"cmp"
 	"context"
+	"maps"
+	"regexp"
 	"slices"
-	"strconv"
 	"strings"
+	"time"
 
 	"greengate/internal/awsapi"
+	"greengate/internal/awsapi/shapes"
 	shape "greengate/internal/awsapi/shapes/logs"
 	"greengate/internal/cloud"
 )
@@ -18,26 +20,69 @@ import (
 // groupPrefix begins the names of functions' log groups.
 const groupPrefix = "/aws/lambda/"
 
-// Event is one line.
+// Event is one line. Times are milliseconds since 1970.
 type Event struct {
-	Timestamp int64 // milliseconds since 1970
+	// Pos is where in its stream it begins.
+	Pos       int64
+	Timestamp int64
+	Ingested  int64
 	Message   string
 }
 
-// Source reads what functions wrote.
-type Source interface {
+// Stream is a log stream; the times are zero where it has no events.
+type Stream struct {
+	Name                          string
+	Created, First, Last, Arrived int64 // milliseconds since 1970
+	Bytes                         int64
+	// function: it is of a function.
+	function bool
+}
+
+// Functions reads and removes what functions wrote.
+type Functions interface {
+	// Logged are the functions that have a log, whether or not they are still known.
+	Logged(ctx context.Context) ([]string, error)
 	// Streams are the log streams of a function, oldest first.
 	Streams(ctx context.Context, function string) ([]string, error)
 	// Read returns the events of a stream from a position on, and where to read on.
 	Read(ctx context.Context, function, stream string, since int64) (events []Event, next int64, err error)
+	// Delete removes a stream, or all where it is empty; with a time only those to which nothing was added since.
+	Delete(ctx context.Context, function, stream string, before time.Time) error
+}
+
+// Store keeps what clients write. Its errors are those of this package, or faults of ours.
+type Store interface {
+	// Create makes a stream (ErrStreamExists, ErrTooManyStreams).
+	Create(group, stream string, at time.Time) error
+	Streams(group string) ([]Stream, error)
+	// Append adds events to a stream and returns where it then ends (ErrNoStream).
+	Append(group, stream string, events []Event) (int64, error)
+	// Read returns the events of a stream from a position on, and where to read on (ErrNoStream).
+	Read(group, stream string, since int64) (events []Event, next int64, err error)
+	// Remove deletes a stream, or a whole group where it is empty.
+	Remove(group, stream string) error
+}
+
+// Errors of a Store.
+var (
+	ErrNoStream       = awsapi.Fault("ResourceNotFoundException", "The specified log stream does not exist.")
+	ErrStreamExists   = awsapi.Fault("ResourceAlreadyExistsException", "The specified log stream already exists")
+	ErrTooManyStreams = awsapi.Fault("LimitExceededException", "The log group has too many log streams; delete some.")
+)
+
+// Resources keeps log groups and knows functions; *cloud.Cloud is one.
+type Resources interface {
+	State() cloud.State
+	Update(ctx context.Context, edit func(d *cloud.Draft) error) error
 }
 
 // Config is what a Service needs.
 type Config struct {
 	Region, AccountID string
-	// State knows the functions.
-	State  func() cloud.State
-	Source Source
+	Resources         Resources
+	Functions         Functions
+	Store             Store
+	Now               func() time.Time
 }
 
 // Service answers CloudWatch Logs.
@@ -48,7 +93,7 @@ func New(cfg Config) *Service { return &Service{cfg: cfg} }
 
 // Handlers are the operations that are served.
 func (s *Service) Handlers() awsapi.Handlers {
-	return awsapi.Handlers{
+	h := awsapi.Handlers{
 		"DescribeLogGroups": awsapi.Handle(s.describeGroups, nil),
 		"DescribeLogStreams": awsapi.Handle(s.describeStreams, func(in *shape.DescribeLogStreamsRequest) []string {
 			return s.on(in.LogGroupName, in.LogGroupIdentifier)
@@ -56,6 +101,9 @@ func (s *Service) Handlers() awsapi.Handlers {
 		"GetLogEvents":    awsapi.Handle(s.getEvents, func(in *shape.GetLogEventsRequest) []string { return s.on(in.LogGroupName, in.LogGroupIdentifier) }),
 		"FilterLogEvents": awsapi.Handle(s.filterEvents, func(in *shape.FilterLogEventsRequest) []string { return s.on(in.LogGroupName, in.LogGroupIdentifier) }),
 	}
+	s.groupHandlers(h)
+	s.streamHandlers(h)
+	return h
 }
 
 // groupOf is the name of a group from its name, or from an identifier, which may be an ARN.
@@ -77,24 +125,77 @@ func (s *Service) on(name, identifier string) []string {
 	return []string{s.arn(groupOf(name, identifier)) + ":*"}
 }
 
-// function is the one that a log group belongs to.
-func (s *Service) function(name, identifier string) (string, error) {
-	group := groupOf(name, identifier)
-	f, ok := strings.CutPrefix(group, groupPrefix)
-	if ok {
-		_, ok = cloud.Find[cloud.Function](s.cfg.State(), f)
-	}
-	if !ok {
-		return "", awsapi.Fault("ResourceNotFoundException", "The specified log group does not exist.")
-	}
-	return f, nil
+func invalid(format string, args ...any) error {
+	return awsapi.Fault("InvalidParameterException", format, args...)
 }
 
-func (s *Service) describeGroups(_ context.Context, _ awsapi.Principal, in *shape.DescribeLogGroupsRequest) (*shape.DescribeLogGroupsResponse, error) {
+func check(in any) error {
+	if faults := shapes.Check(in); len(faults) > 0 {
+		return invalid("%s", strings.Join(faults, "; "))
+	}
+	return nil
+}
+
+func noGroup() error {
+	return awsapi.Fault("ResourceNotFoundException", "The specified log group does not exist.")
+}
+
+// functionName is what names of functions are like; another group that begins with /aws/lambda/ is nobody's.
+var functionName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+// FunctionOf is the function whose log a group holds.
+func FunctionOf(group string) (string, bool) {
+	f, ok := strings.CutPrefix(group, groupPrefix)
+	return f, ok && functionName.MatchString(f)
+}
+
+// group finds a group: one that somebody made, one of a function, or what a function that is gone has left behind.
+func (s *Service) group(ctx context.Context, name string) (cloud.LogGroup, error) {
+	st := s.cfg.Resources.State()
+	if g, ok := cloud.Find[cloud.LogGroup](st, name); ok {
+		return g, nil
+	}
+	f, ok := FunctionOf(name)
+	if !ok {
+		return cloud.LogGroup{}, noGroup()
+	}
+	if known, ok := cloud.Find[cloud.Function](st, f); ok {
+		return cloud.LogGroup{Name: name, Created: known.Latest.Modified}, nil
+	}
+	streams, err := s.cfg.Functions.Streams(ctx, f)
+	if err != nil || len(streams) == 0 {
+		return cloud.LogGroup{}, cmp.Or(err, noGroup())
+	}
+	return cloud.LogGroup{Name: name}, nil
+}
+
+// groups are all that there are, by name.
+func (s *Service) groups(ctx context.Context) (map[string]cloud.LogGroup, error) {
+	logged, err := s.cfg.Functions.Logged(ctx)
+	if err != nil {
+		return nil, err
+	}
+	st, all := s.cfg.Resources.State(), map[string]cloud.LogGroup{}
+	for _, f := range logged {
+		all[groupPrefix+f] = cloud.LogGroup{Name: groupPrefix + f}
+	}
+	for _, f := range cloud.All[cloud.Function](st) {
+		all[groupPrefix+f.Name] = cloud.LogGroup{Name: groupPrefix + f.Name, Created: f.Latest.Modified}
+	}
+	for _, g := range cloud.All[cloud.LogGroup](st) {
+		all[g.Name] = g
+	}
+	return all, nil
+}
+
+func (s *Service) describeGroups(ctx context.Context, _ awsapi.Principal, in *shape.DescribeLogGroupsRequest) (*shape.DescribeLogGroupsResponse, error) {
+	all, err := s.groups(ctx)
+	if err != nil {
+		return nil, err
+	}
 	out := &shape.DescribeLogGroupsResponse{LogGroups: []shape.LogGroup{}}
 	n := limit(in.Limit, 50)
-	for _, f := range cloud.All[cloud.Function](s.cfg.State()) {
-		name := groupPrefix + f.Name
+	for _, name := range slices.Sorted(maps.Keys(all)) {
 		if !strings.HasPrefix(name, in.LogGroupNamePrefix) || !strings.Contains(name, in.LogGroupNamePattern) || name <= in.NextToken {
 			continue
 		}
@@ -102,11 +203,32 @@ func (s *Service) describeGroups(_ context.Context, _ awsapi.Principal, in *shap
 			out.NextToken = out.LogGroups[n-1].LogGroupName
 			break
 		}
-		out.LogGroups = append(out.LogGroups, shape.LogGroup{
-			LogGroupName: name, ARN: s.arn(name) + ":*", LogGroupARN: s.arn(name), CreationTime: new(f.Latest.Modified.UnixMilli()), MetricFilterCount: new(int32(0)),
-		})
+		v, err := s.groupShape(all[name])
+		if err != nil {
+			return nil, err
+		}
+		out.LogGroups = append(out.LogGroups, v)
 	}
 	return out, nil
+}
+
+// groupShape draws a group. What functions wrote is not in its size.
+func (s *Service) groupShape(g cloud.LogGroup) (shape.LogGroup, error) {
+	v := shape.LogGroup{
+		LogGroupName: g.Name, ARN: s.arn(g.Name) + ":*", LogGroupARN: s.arn(g.Name), MetricFilterCount: new(int32(0)), StoredBytes: new(int64(0)),
+		LogGroupClass: shape.LogGroupClassStandard, CreationTime: new(int64(0)),
+	}
+	if !g.Created.IsZero() {
+		v.CreationTime = new(g.Created.UnixMilli())
+	}
+	if g.Retention > 0 {
+		v.RetentionInDays = new(int32(g.Retention)) //nolint:gosec // one of a few numbers
+	}
+	streams, err := s.cfg.Store.Streams(g.Name)
+	for _, st := range streams {
+		*v.StoredBytes += st.Bytes
+	}
+	return v, err
 }
 
 func limit(n *int32, most int) int {
@@ -116,37 +238,102 @@ func limit(n *int32, most int) int {
 	return int(*n)
 }
 
-func (s *Service) describeStreams(ctx context.Context, _ awsapi.Principal, in *shape.DescribeLogStreamsRequest) (*shape.DescribeLogStreamsResponse, error) {
-	f, err := s.function(in.LogGroupName, in.LogGroupIdentifier)
+// streams are all of a group, sorted by name: those that clients made, and those of a function.
+func (s *Service) streams(ctx context.Context, group string) ([]Stream, error) {
+	list, err := s.cfg.Store.Streams(group)
 	if err != nil {
 		return nil, err
 	}
-	names, err := s.cfg.Source.Streams(ctx, f)
-	if err != nil {
-		return nil, err
-	}
-	var list []shape.LogStream
-	for _, name := range names {
-		if !strings.HasPrefix(name, in.LogStreamNamePrefix) {
-			continue
-		}
-		events, _, err := s.cfg.Source.Read(ctx, f, name, 0)
+	if f, ok := FunctionOf(group); ok {
+		names, err := s.cfg.Functions.Streams(ctx, f)
 		if err != nil {
 			return nil, err
 		}
-		v := shape.LogStream{LogStreamName: name, ARN: s.arn(groupPrefix+f) + ":log-stream:" + name, StoredBytes: new(int64(0))}
-		if len(events) > 0 {
-			first, last := events[0].Timestamp, events[len(events)-1].Timestamp
-			v.CreationTime, v.FirstEventTimestamp, v.LastEventTimestamp, v.LastIngestionTime = &first, &first, &last, &last
+		for _, name := range names {
+			list = append(list, Stream{Name: name, function: true})
 		}
-		list = append(list, v)
+	}
+	slices.SortFunc(list, func(a, b Stream) int { return strings.Compare(a.Name, b.Name) })
+	return list, nil
+}
+
+func (s *Service) stream(ctx context.Context, group, name string) (Stream, error) {
+	list, err := s.streams(ctx, group)
+	if err != nil {
+		return Stream{}, err
+	}
+	i := slices.IndexFunc(list, func(v Stream) bool { return v.Name == name })
+	if i < 0 {
+		return Stream{}, ErrNoStream
+	}
+	return list[i], nil
+}
+
+// cutoff is the time before which the events of a group are deleted, in milliseconds since 1970.
+func (s *Service) cutoff(g cloud.LogGroup) int64 {
+	if g.Retention == 0 {
+		return 0
+	}
+	return s.cfg.Now().AddDate(0, 0, -g.Retention).UnixMilli()
+}
+
+// read returns events of a stream from a position on, without those that are too old to be there.
+func (s *Service) read(ctx context.Context, g cloud.LogGroup, v Stream, since int64) (events []Event, next int64, err error) {
+	if f, _ := FunctionOf(g.Name); v.function {
+		events, next, err = s.cfg.Functions.Read(ctx, f, v.Name, since)
+	} else {
+		events, next, err = s.cfg.Store.Read(g.Name, v.Name, since)
+	}
+	old := s.cutoff(g)
+	return slices.DeleteFunc(events, func(e Event) bool { return e.Timestamp < old }), next, err
+}
+
+// each calls take for all events of a stream from a position on, until it says that it has enough.
+func (s *Service) each(ctx context.Context, g cloud.LogGroup, v Stream, since int64, take func(Event) bool) (end int64, err error) {
+	for {
+		events, next, err := s.read(ctx, g, v, since)
+		if err != nil {
+			return since, err
+		}
+		for _, e := range events {
+			if !take(e) {
+				return e.Pos, nil
+			}
+		}
+		if next == since {
+			return since, nil
+		}
+		since = next
+	}
+}
+
+func (s *Service) describeStreams(ctx context.Context, _ awsapi.Principal, in *shape.DescribeLogStreamsRequest) (*shape.DescribeLogStreamsResponse, error) {
+	if in.OrderBy == shape.OrderByLastEventTime && in.LogStreamNamePrefix != "" {
+		return nil, invalid("Cannot order by LastEventTime with a logStreamNamePrefix.")
+	}
+	g, err := s.group(ctx, groupOf(in.LogGroupName, in.LogGroupIdentifier))
+	if err != nil {
+		return nil, err
+	}
+	streams, err := s.streams(ctx, g.Name)
+	if err != nil {
+		return nil, err
+	}
+	list := []shape.LogStream{}
+	for _, v := range streams {
+		if !strings.HasPrefix(v.Name, in.LogStreamNamePrefix) {
+			continue
+		}
+		drawn, err := s.streamShape(ctx, g, v)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, drawn)
 	}
 	if in.OrderBy == shape.OrderByLastEventTime {
 		slices.SortStableFunc(list, func(a, b shape.LogStream) int {
 			return cmp.Compare(value(a.LastEventTimestamp), value(b.LastEventTimestamp))
 		})
-	} else {
-		slices.SortFunc(list, func(a, b shape.LogStream) int { return strings.Compare(a.LogStreamName, b.LogStreamName) })
 	}
 	if in.Descending != nil && *in.Descending {
 		slices.Reverse(list)
@@ -160,91 +347,29 @@ func (s *Service) describeStreams(ctx context.Context, _ awsapi.Principal, in *s
 	return out, nil
 }
 
+func (s *Service) streamShape(ctx context.Context, g cloud.LogGroup, v Stream) (shape.LogStream, error) {
+	out := shape.LogStream{LogStreamName: v.Name, ARN: s.arn(g.Name) + ":log-stream:" + v.Name, StoredBytes: new(int64(0)), CreationTime: new(v.Created)}
+	if v.function {
+		_, err := s.each(ctx, g, v, 0, func(e Event) bool {
+			if v.First == 0 {
+				v.First, v.Created = e.Timestamp, e.Timestamp
+			}
+			v.Last, v.Arrived = e.Timestamp, e.Timestamp
+			return true
+		})
+		if err != nil {
+			return out, err
+		}
+	}
+	if v.First != 0 {
+		out.CreationTime, out.FirstEventTimestamp, out.LastEventTimestamp, out.LastIngestionTime = &v.Created, &v.First, &v.Last, &v.Arrived
+	}
+	return out, nil
+}
+
 func value(p *int64) int64 {
 	if p == nil {
 		return 0
 	}
 	return *p
-}
-
-// window is the time that a caller asks for: start is included, end is not.
-func within(e Event, start, end *int64) bool {
-	return (start == nil || e.Timestamp >= *start) && (end == nil || e.Timestamp < *end)
-}
-
-// getEvents reads one stream. A token is "f/" or "b/" and a position; reading forward ends where the token repeats.
-func (s *Service) getEvents(ctx context.Context, _ awsapi.Principal, in *shape.GetLogEventsRequest) (*shape.GetLogEventsResponse, error) {
-	f, err := s.function(in.LogGroupName, in.LogGroupIdentifier)
-	if err != nil {
-		return nil, err
-	}
-	names, err := s.cfg.Source.Streams(ctx, f)
-	if err != nil {
-		return nil, err
-	}
-	if !slices.Contains(names, in.LogStreamName) {
-		return nil, awsapi.Fault("ResourceNotFoundException", "The specified log stream does not exist.")
-	}
-	since := int64(0)
-	if position, ok := strings.CutPrefix(in.NextToken, "f/"); ok {
-		if since, err = strconv.ParseInt(position, 10, 64); err != nil || since < 0 {
-			return nil, awsapi.Fault("InvalidParameterException", "The specified nextToken is invalid.")
-		}
-	} else if in.NextToken != "" {
-		return &shape.GetLogEventsResponse{Events: []shape.OutputLogEvent{}, NextForwardToken: "f/0", NextBackwardToken: in.NextToken}, nil
-	}
-	events, next, err := s.cfg.Source.Read(ctx, f, in.LogStreamName, since)
-	if err != nil {
-		return nil, err
-	}
-	out := &shape.GetLogEventsResponse{Events: []shape.OutputLogEvent{}, NextForwardToken: "f/" + strconv.FormatInt(next, 10), NextBackwardToken: "b/" + strconv.FormatInt(since, 10)}
-	for _, e := range events {
-		if within(e, in.StartTime, in.EndTime) {
-			out.Events = append(out.Events, shape.OutputLogEvent{Timestamp: new(e.Timestamp), IngestionTime: new(e.Timestamp), Message: strings.TrimSuffix(e.Message, "\n")})
-		}
-	}
-	if n := limit(in.Limit, 10000); len(out.Events) > n {
-		out.Events = out.Events[len(out.Events)-n:]
-	}
-	return out, nil
-}
-
-// filterEvents searches all streams of a group, in the order of time. All that matches comes at once, so there is no
-// token.
-func (s *Service) filterEvents(ctx context.Context, _ awsapi.Principal, in *shape.FilterLogEventsRequest) (*shape.FilterLogEventsResponse, error) {
-	f, err := s.function(in.LogGroupName, in.LogGroupIdentifier)
-	if err != nil {
-		return nil, err
-	}
-	match, err := parsePattern(in.FilterPattern)
-	if err != nil {
-		return nil, awsapi.Fault("InvalidParameterException", "Invalid filter pattern: %v", err)
-	}
-	names, err := s.cfg.Source.Streams(ctx, f)
-	if err != nil {
-		return nil, err
-	}
-	out := &shape.FilterLogEventsResponse{Events: []shape.FilteredLogEvent{}, SearchedLogStreams: []shape.SearchedLogStream{}}
-	for _, name := range names {
-		if !strings.HasPrefix(name, in.LogStreamNamePrefix) || len(in.LogStreamNames) > 0 && !slices.Contains(in.LogStreamNames, name) {
-			continue
-		}
-		events, _, err := s.cfg.Source.Read(ctx, f, name, 0)
-		if err != nil {
-			return nil, err
-		}
-		for i, e := range events {
-			if within(e, in.StartTime, in.EndTime) && match.matches(e.Message) {
-				out.Events = append(out.Events, shape.FilteredLogEvent{
-					EventID: name + "/" + strconv.Itoa(i), LogStreamName: name, Timestamp: new(e.Timestamp), IngestionTime: new(e.Timestamp),
-					Message: strings.TrimSuffix(e.Message, "\n"),
-				})
-			}
-		}
-	}
-	slices.SortStableFunc(out.Events, func(a, b shape.FilteredLogEvent) int { return cmp.Compare(*a.Timestamp, *b.Timestamp) })
-	if n := limit(in.Limit, 10000); len(out.Events) > n {
-		out.Events = out.Events[len(out.Events)-n:]
-	}
-	return out, nil
 }

@@ -1,5 +1,5 @@
 // Package s3 answers the part of S3 that revisions and bundles need (API version 2006-03-01): buckets, and objects that are
-// put, got and deleted whole. Parts, copies and versions are not served.
+// put, whole or in parts, copied, got and deleted. Versions are not served.
 package s3
 
 import (
@@ -51,7 +51,9 @@ type Config struct {
 	Region    string
 	Resources Resources
 	Objects   Objects
-	Now       func() time.Time
+	// Access decides whether who copies an object may read it; nil lets root alone copy.
+	Access awsapi.Access
+	Now    func() time.Time
 }
 
 // Service answers S3.
@@ -65,7 +67,7 @@ func objectARN(bucket, key string) []string { return []string{"arn:aws:s3:::" + 
 
 // Handlers are the operations that are served.
 func (s *Service) Handlers() awsapi.Handlers {
-	return awsapi.Handlers{
+	h := awsapi.Handlers{
 		"CreateBucket":      awsapi.Handle(s.createBucket, func(in *shape.CreateBucketRequest) []string { return bucketARN(in.Bucket) }),
 		"HeadBucket":        awsapi.Handle(s.headBucket, func(in *shape.HeadBucketRequest) []string { return bucketARN(in.Bucket) }).As("s3:ListBucket"),
 		"DeleteBucket":      awsapi.Handle(s.deleteBucket, func(in *shape.DeleteBucketRequest) []string { return bucketARN(in.Bucket) }),
@@ -77,6 +79,9 @@ func (s *Service) Handlers() awsapi.Handlers {
 		"DeleteObject":      awsapi.Handle(s.deleteObject, func(in *shape.DeleteObjectRequest) []string { return objectARN(in.Bucket, in.Key) }),
 		"ListObjectsV2":     awsapi.Handle(s.listObjects, func(in *shape.ListObjectsV2Request) []string { return bucketARN(in.Bucket) }).As("s3:ListBucket"),
 	}
+	s.copyHandlers(h)
+	s.uploadHandlers(h)
+	return h
 }
 
 // bucketPattern is the rule for names (user guide, "Bucket naming rules").
@@ -157,9 +162,6 @@ func (s *Service) putObject(ctx context.Context, _ awsapi.Principal, in *shape.P
 	if err := s.bucket(s.cfg.Resources.State(), in.Bucket); err != nil {
 		return nil, err
 	}
-	if len(in.Key) > 1024 {
-		return nil, awsapi.Fault("KeyTooLongError", "Your key is too long")
-	}
 	o := Object{Key: in.Key, Type: in.ContentType, Encoding: in.ContentEncoding, Cache: in.CacheControl, Metadata: in.Metadata, Body: in.Body}
 	if o.Body == nil {
 		o.Body = io.NopCloser(strings.NewReader(""))
@@ -169,12 +171,9 @@ func (s *Service) putObject(ctx context.Context, _ awsapi.Principal, in *shape.P
 			return nil, &awsapi.Error{Name: "PreconditionFailed", Message: "At least one of the pre-conditions you specified did not hold", Status: 412}
 		}
 	}
-	o, err := s.cfg.Objects.Put(ctx, in.Bucket, o)
+	o, err := s.put(ctx, in.Bucket, o)
 	if err != nil {
 		return nil, err
-	}
-	if gone := s.bucket(s.cfg.Resources.State(), in.Bucket); gone != nil {
-		return nil, errors.Join(gone, s.cfg.Objects.Delete(ctx, in.Bucket, in.Key))
 	}
 	return &shape.PutObjectOutput{ETag: quoted(o.ETag)}, nil
 }
@@ -185,8 +184,8 @@ func (s *Service) getObject(ctx context.Context, _ awsapi.Principal, in *shape.G
 	if err := s.bucket(s.cfg.Resources.State(), in.Bucket); err != nil {
 		return nil, err
 	}
-	if in.Range != "" || in.PartNumber != nil {
-		return nil, &awsapi.Error{Name: "NotImplemented", Message: "Parts of an object are not served; read it whole.", Status: 501}
+	if in.PartNumber != nil {
+		return nil, &awsapi.Error{Name: "NotImplemented", Message: "The parts of an object are not kept; use a range.", Status: 501}
 	}
 	o, err := s.cfg.Objects.Get(ctx, in.Bucket, in.Key)
 	if err != nil {
@@ -195,10 +194,15 @@ func (s *Service) getObject(ctx context.Context, _ awsapi.Principal, in *shape.G
 	if in.IfMatch != "" && strings.Trim(in.IfMatch, `"`) != o.ETag {
 		return nil, errors.Join(&awsapi.Error{Name: "PreconditionFailed", Message: "At least one of the pre-conditions you specified did not hold", Status: 412}, o.Body.Close())
 	}
+	return s.ranged(in.Range, o)
+}
+
+// whole is the answer that holds a whole object.
+func whole(o Object) *shape.GetObjectOutput {
 	return &shape.GetObjectOutput{
-		Body: o.Body, ContentLength: &o.Size, ETag: quoted(o.ETag), LastModified: shapes.At(o.Modified), ContentType: contentType(o), AcceptRanges: "none",
+		Body: o.Body, ContentLength: &o.Size, ETag: quoted(o.ETag), LastModified: shapes.At(o.Modified), ContentType: contentType(o), AcceptRanges: "bytes",
 		ContentEncoding: o.Encoding, CacheControl: o.Cache, Metadata: o.Metadata,
-	}, nil
+	}
 }
 
 func contentType(o Object) string {
@@ -232,50 +236,90 @@ func (s *Service) deleteObject(ctx context.Context, _ awsapi.Principal, in *shap
 // maxKeys is how many keys an answer has.
 const maxKeys = 1000
 
-func (s *Service) listObjects(ctx context.Context, _ awsapi.Principal, in *shape.ListObjectsV2Request) (*shape.ListObjectsV2Output, error) {
-	if err := s.bucket(s.cfg.Resources.State(), in.Bucket); err != nil {
-		return nil, err
+// listing is what both versions of ListObjects ask for.
+type listing struct {
+	bucket, prefix, delimiter, after string
+	encoding                         shape.EncodingType
+	most                             *int32
+}
+
+// listed is a page of a listing.
+type listed struct {
+	objects []shape.Object
+	folders []shape.CommonPrefix
+	most    int
+	// next is the last name of a page that is not the last one.
+	next string
+}
+
+func (l listing) encode(v string) string {
+	if l.encoding == shape.EncodingTypeUrl {
+		return strings.ReplaceAll(url.QueryEscape(v), "%2F", "/")
 	}
-	list, err := s.cfg.Objects.List(ctx, in.Bucket, in.Prefix)
+	return v
+}
+
+func (s *Service) list(ctx context.Context, in listing) (listed, error) {
+	out := listed{most: maxKeys}
+	if err := s.bucket(s.cfg.Resources.State(), in.bucket); err != nil {
+		return out, err
+	}
+	list, err := s.cfg.Objects.List(ctx, in.bucket, in.prefix)
+	if err != nil {
+		return out, err
+	}
+	if in.most != nil && *in.most >= 0 && *in.most < maxKeys {
+		out.most = int(*in.most)
+	}
+	last := ""
+	for _, o := range list {
+		name, folder := o.Key, false
+		if rest := strings.TrimPrefix(o.Key, in.prefix); in.delimiter != "" && strings.Contains(rest, in.delimiter) {
+			before, _, _ := strings.Cut(rest, in.delimiter)
+			name, folder = in.prefix+before+in.delimiter, true
+		}
+		if name <= in.after || folder && name == last {
+			continue
+		}
+		if len(out.objects)+len(out.folders) == out.most {
+			out.next = last
+			break
+		}
+		if last = name; folder {
+			out.folders = append(out.folders, shape.CommonPrefix{Prefix: in.encode(name)})
+			continue
+		}
+		out.objects = append(out.objects, shape.Object{Key: in.encode(o.Key), Size: &o.Size, ETag: quoted(o.ETag), LastModified: shapes.At(o.Modified), StorageClass: "STANDARD"})
+	}
+	return out, nil
+}
+
+func (s *Service) listObjects(ctx context.Context, _ awsapi.Principal, in *shape.ListObjectsV2Request) (*shape.ListObjectsV2Output, error) {
+	l := listing{in.Bucket, in.Prefix, in.Delimiter, max(in.StartAfter, in.ContinuationToken), in.EncodingType, in.MaxKeys}
+	p, err := s.list(ctx, l)
 	if err != nil {
 		return nil, err
 	}
-	n := maxKeys
-	if in.MaxKeys != nil && *in.MaxKeys >= 0 && *in.MaxKeys < maxKeys {
-		n = int(*in.MaxKeys)
+	return &shape.ListObjectsV2Output{
+		Name: in.Bucket, Prefix: l.encode(in.Prefix), Delimiter: l.encode(in.Delimiter), EncodingType: in.EncodingType, MaxKeys: new(int32(p.most)), //nolint:gosec // at most 1000
+		ContinuationToken: in.ContinuationToken, StartAfter: l.encode(in.StartAfter), IsTruncated: new(p.next != ""), NextContinuationToken: p.next,
+		Contents: p.objects, CommonPrefixes: p.folders, KeyCount: new(int32(len(p.objects) + len(p.folders))), //nolint:gosec // at most 1000
+	}, nil
+}
+
+// listObjectsV1 is ListObjects, which older clients use.
+func (s *Service) listObjectsV1(ctx context.Context, _ awsapi.Principal, in *shape.ListObjectsRequest) (*shape.ListObjectsOutput, error) {
+	l := listing{in.Bucket, in.Prefix, in.Delimiter, in.Marker, in.EncodingType, in.MaxKeys}
+	p, err := s.list(ctx, l)
+	if err != nil {
+		return nil, err
 	}
-	encode := func(v string) string {
-		if in.EncodingType == shape.EncodingTypeUrl {
-			return strings.ReplaceAll(url.QueryEscape(v), "%2F", "/")
-		}
-		return v
+	out := &shape.ListObjectsOutput{
+		Name: in.Bucket, Prefix: l.encode(in.Prefix), Delimiter: l.encode(in.Delimiter), EncodingType: in.EncodingType, MaxKeys: new(int32(p.most)), //nolint:gosec // at most 1000
+		Marker: l.encode(in.Marker), IsTruncated: new(p.next != ""), Contents: p.objects, CommonPrefixes: p.folders,
 	}
-	out := &shape.ListObjectsV2Output{
-		Name: in.Bucket, Prefix: encode(in.Prefix), Delimiter: encode(in.Delimiter), EncodingType: in.EncodingType, MaxKeys: new(int32(n)),
-		ContinuationToken: in.ContinuationToken, StartAfter: encode(in.StartAfter), IsTruncated: new(false),
+	if in.Delimiter != "" { // without one, clients go on from the last key
+		out.NextMarker = l.encode(p.next)
 	}
-	after, last, count := max(in.StartAfter, in.ContinuationToken), "", 0
-	for _, o := range list {
-		name, folder := o.Key, false
-		if rest := strings.TrimPrefix(o.Key, in.Prefix); in.Delimiter != "" && strings.Contains(rest, in.Delimiter) {
-			before, _, _ := strings.Cut(rest, in.Delimiter)
-			name, folder = in.Prefix+before+in.Delimiter, true
-		}
-		if name <= after || folder && name == last {
-			continue
-		}
-		if count == n {
-			out.IsTruncated, out.NextContinuationToken = new(true), last
-			break
-		}
-		last = name
-		count++
-		if folder {
-			out.CommonPrefixes = append(out.CommonPrefixes, shape.CommonPrefix{Prefix: encode(name)})
-			continue
-		}
-		out.Contents = append(out.Contents, shape.Object{Key: encode(o.Key), Size: &o.Size, ETag: quoted(o.ETag), LastModified: shapes.At(o.Modified), StorageClass: "STANDARD"})
-	}
-	out.KeyCount = new(int32(count))
 	return out, nil
 }

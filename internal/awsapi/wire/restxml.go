@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"reflect"
 
 	"greengate/internal/awsapi/shapes"
@@ -150,6 +151,9 @@ func (RESTXML) Encode(op *Operation, out any, _ string) (*Response, error) {
 	}
 	if err := writeBindings(op, v, r); err != nil {
 		return nil, err
+	}
+	if r.Header.Get("Content-Range") != "" {
+		r.Status = http.StatusPartialContent // which no model says
 	}
 	p := op.out.payload
 	switch {

@@ -92,6 +92,22 @@ func (c *Client) Streams(ctx context.Context, function string) ([]string, error)
 	return out, err
 }
 
+// Logged lists the functions that have a log, as [Logged].
+func (c *Client) Logged(ctx context.Context) ([]string, error) {
+	var out []string
+	err := c.do(ctx, http.MethodGet, "/functions/logs", nil, &out)
+	return out, err
+}
+
+// DeleteLog removes what a function has printed so far, as [Manager.DeleteLog].
+func (c *Client) DeleteLog(ctx context.Context, function, stream string, before time.Time) error {
+	q := url.Values{"stream": {stream}}
+	if !before.IsZero() {
+		q.Set("before", strconv.FormatInt(before.UnixMilli(), 10))
+	}
+	return c.do(ctx, http.MethodDelete, "/functions/logs/"+url.PathEscape(function)+"?"+q.Encode(), nil, nil)
+}
+
 // ReadLog reads events of a stream from a position on, as [ReadLog].
 func (c *Client) ReadLog(ctx context.Context, function, stream string, since int64) (LogPage, error) {
 	return c.readLog(ctx, function, stream, since, 0)

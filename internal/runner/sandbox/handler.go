@@ -20,7 +20,9 @@ func (m *Manager) Handler() http.Handler {
 	mux.HandleFunc("POST /functions/invocations", m.serveInvoke)
 	mux.HandleFunc("GET /functions/invocations/{id}", m.serveResult)
 	mux.HandleFunc("POST /functions/invocations/{id}/cancel", m.serveCancel)
+	mux.HandleFunc("GET /functions/logs", m.serveLogged)
 	mux.HandleFunc("GET /functions/logs/{name}", m.serveStreams)
+	mux.HandleFunc("DELETE /functions/logs/{name}", m.serveDeleteLog)
 	mux.HandleFunc("GET /functions/logs/{name}/events", m.serveEvents)
 	return mux
 }
@@ -64,6 +66,25 @@ func (m *Manager) serveCancel(w http.ResponseWriter, r *http.Request) {
 func (m *Manager) serveStreams(w http.ResponseWriter, r *http.Request) {
 	streams, err := Streams(m.cfg.Dir, r.PathValue("name"))
 	m.answer(w, streams, err)
+}
+
+func (m *Manager) serveLogged(w http.ResponseWriter, _ *http.Request) {
+	functions, err := Logged(m.cfg.Dir)
+	m.answer(w, functions, err)
+}
+
+func (m *Manager) serveDeleteLog(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	var before time.Time
+	if text := q.Get("before"); text != "" {
+		ms, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			m.answer(w, nil, invalid("before %q", text))
+			return
+		}
+		before = time.UnixMilli(ms)
+	}
+	m.answer(w, struct{}{}, m.DeleteLog(r.PathValue("name"), q.Get("stream"), before))
 }
 
 func (m *Manager) serveEvents(w http.ResponseWriter, r *http.Request) {

@@ -30,7 +30,9 @@ type LogEvent struct {
 // LogPage is a piece of a log stream.
 type LogPage struct {
 	Events []LogEvent `json:"events"`
-	Next   int64      `json:"next"` // where to read on; the same as asked for when there is nothing new
+	// Starts are where the events begin in the stream.
+	Starts []int64 `json:"starts,omitempty"`
+	Next   int64   `json:"next"` // where to read on; the same as asked for when there is nothing new
 }
 
 // ReadLog reads events of a log stream from a position on (0 = the start): up to 10,000 or about 4 MB of them. dir is
@@ -57,10 +59,11 @@ func ReadLog(dir, function, stream string, since int64) (LogPage, error) {
 		if err != nil {
 			break // the end, or a line that is being written
 		}
+		start := page.Next
 		page.Next += int64(len(line))
 		var e LogEvent
-		if json.Unmarshal(line, &e) == nil {
-			page.Events = append(page.Events, e)
+		if json.Unmarshal(line, &e) == nil && e.Message != "" { // an empty one marks a deleted log
+			page.Events, page.Starts = append(page.Events, e), append(page.Starts, start)
 		}
 	}
 	return page, nil
@@ -94,7 +97,7 @@ func Streams(dir, function string) ([]string, error) {
 	for _, f := range files {
 		rel, err := filepath.Rel(root, f)
 		name := strings.TrimSuffix(filepath.ToSlash(rel), ".jsonl")
-		if err == nil && streamPattern.MatchString(name) {
+		if err == nil && streamPattern.MatchString(name) && !emptied(f) {
 			out = append(out, name)
 		}
 	}

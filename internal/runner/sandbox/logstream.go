@@ -35,7 +35,7 @@ type loggedEvent struct {
 
 // logStream appends to one log stream. It is used by one goroutine.
 type logStream struct {
-	file    *os.File
+	file    *streamFile
 	w       *bufio.Writer
 	output  int64 // bytes of function output kept
 	limit   int64
@@ -55,7 +55,8 @@ func openLogStream(dir, function, stream string, limit int64) (*logStream, error
 	if err != nil {
 		return nil, fmt.Errorf("open log stream: %w", err)
 	}
-	s := &logStream{file: f, w: bufio.NewWriterSize(f, 64<<10), limit: limit}
+	file := &streamFile{path: path, file: f}
+	s := &logStream{file: file, w: bufio.NewWriterSize(file, 64<<10), limit: limit}
 	if err := s.recover(); err != nil {
 		_ = f.Close()
 		return nil, err
@@ -65,7 +66,7 @@ func openLogStream(dir, function, stream string, limit int64) (*logStream, error
 
 // recover reads what an earlier manager wrote: size, position, the log since the last START.
 func (s *logStream) recover() error {
-	r := bufio.NewReaderSize(s.file, 64<<10)
+	r := bufio.NewReaderSize(s.file.file, 64<<10)
 	var end int64
 	for {
 		line, err := r.ReadBytes('\n')
@@ -84,10 +85,10 @@ func (s *logStream) recover() error {
 		s.remember(e.Message)
 	}
 	s.full = s.output >= s.limit
-	if err := s.file.Truncate(end); err != nil {
+	if err := s.file.file.Truncate(end); err != nil {
 		return fmt.Errorf("mend log stream: %w", err)
 	}
-	if _, err := s.file.Seek(end, io.SeekStart); err != nil {
+	if _, err := s.file.file.Seek(end, io.SeekStart); err != nil {
 		return fmt.Errorf("mend log stream: %w", err)
 	}
 	return nil
@@ -160,5 +161,5 @@ func (s *logStream) takeFailure() error {
 
 func (s *logStream) close() {
 	s.flush()
-	_ = s.file.Close()
+	_ = s.file.file.Close()
 }
