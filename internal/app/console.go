@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"greengate/internal/cloud"
 	"greengate/internal/console"
 	"greengate/internal/deploy"
+	"greengate/internal/notify"
 	"greengate/internal/runner/sandbox"
 	"greengate/internal/store"
 )
@@ -257,6 +259,13 @@ func (c *Controller) newDesk(ctx context.Context, keys awsapi.Keys) error {
 	var err error
 	if c.meter, err = newMeter(c); err != nil {
 		return err
+	}
+	c.announcer = &announcer{
+		sinks: c.opts.Sinks, db: c.db, keep: resourcesOf(c.db, c.opts.Paths), client: notify.NewClient(c.opts.API.Addr()), endpoint: c.opts.EndpointURL,
+		log: c.opts.Log, pause: time.Second, patience: time.Hour,
+	}
+	if err := c.announcer.begin(ctx); err != nil {
+		return fmt.Errorf("begin notices of receivers: %w", err)
 	}
 	c.console, err = console.New(ctx, console.Config{
 		Keys: keys, Store: resourcesOf(c.db, c.opts.Paths), Changed: c.db.Changed, Now: time.Now, Log: c.opts.Log, Minute: c.opts.Minute,

@@ -42,6 +42,8 @@ type ControllerOptions struct {
 	LoadBalancers netip.Prefix
 	// EndpointURL is the address of the API as hooks are told it.
 	EndpointURL string
+	// Sinks are told what happens to deployments.
+	Sinks []config.Sink
 	// API is the listening socket.
 	API net.Listener
 	// Ready is called once the API answers; Down asks for the end of the whole installation.
@@ -63,6 +65,7 @@ type Controller struct {
 	objects   objectStore
 	console   *console.Console
 	meter     *meter
+	announcer *announcer
 	units     *runner.Client
 	topics    *topics
 	logGroups *logstore.Store
@@ -228,6 +231,7 @@ func (c *Controller) Run(ctx context.Context) (err error) {
 	start("meter", c.meter.run)
 	start("topics", c.topics.run)
 	start("retention", c.retain)
+	start("announcer", c.announcer.run)
 	start("api", c.runAPI)
 	if err := c.opts.Ready(); err != nil {
 		fail(fmt.Errorf("say ready: %w", err))

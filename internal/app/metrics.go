@@ -90,7 +90,7 @@ func (m *meter) run(ctx context.Context) error {
 // follow counts the records after a place, -1 for the newest one, and returns the place until which it has counted.
 func (m *meter) follow(ctx context.Context, after int64, since map[string]deploy.Record) (int64, error) {
 	if after < 0 {
-		return m.end(ctx)
+		return newestRecord(ctx, m.db)
 	}
 	records, err := m.db.Wait(ctx, "", after, 100)
 	if err != nil {
@@ -103,21 +103,6 @@ func (m *meter) follow(ctx context.Context, after int64, since map[string]deploy
 		after = r.Seq
 	}
 	return after, nil
-}
-
-// end is the place of the newest record.
-func (m *meter) end(ctx context.Context) (int64, error) {
-	var after int64
-	for {
-		records, err := m.db.Records(ctx, "", after, 1000)
-		if err != nil {
-			return -1, err
-		}
-		if len(records) == 0 {
-			return after, nil
-		}
-		after = records[len(records)-1].Seq
-	}
 }
 
 func (m *meter) count(ctx context.Context, r store.StoredRecord, since map[string]deploy.Record) error {

@@ -79,7 +79,14 @@ func RunController(ctx context.Context, r Role) error {
 	if err != nil {
 		return fmt.Errorf("read network of load balancers: %w", err)
 	}
+	var sinks []config.Sink
+	if r.Settings.Notify != "" {
+		if sinks, err = config.ReadSinks(r.Settings.Notify); err != nil {
+			return err
+		}
+	}
 	c, err := NewController(ctx, ControllerOptions{
+		Sinks: sinks,
 		Paths: Paths(r.Settings.Data), Region: r.Settings.Region, AccountID: r.Settings.AccountID, Minute: r.Settings.Minute,
 		Compat: r.Settings.Compat, LoadBalancers: balancers,
 		EndpointURL: endpoint, API: api, Ready: r.Handover.Ready, Down: r.Handover.Down, Log: r.Log,

@@ -4,12 +4,16 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 
 	"greengate/test/browser"
 )
 
-var images = flag.String("images", "", "a folder that gets a picture of each page")
+var (
+	images   = flag.String("images", "", "a folder that gets a picture of each page")
+	pictures = flag.String("picture", ".", "which pictures, a regular expression")
+)
 
 // signIn signs a browser in as people do.
 func signIn(b *browser.Browser, s *site) {
@@ -64,7 +68,7 @@ func look(t *testing.T, b *browser.Browser, name string) {
 
 func picture(t *testing.T, b *browser.Browser, name string) {
 	t.Helper()
-	if *images == "" {
+	if *images == "" || !regexp.MustCompile(*pictures).MatchString(name) {
 		return
 	}
 	if err := os.MkdirAll(*images, 0o755); err != nil {
