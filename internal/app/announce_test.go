@@ -28,7 +28,9 @@ type memoryPast struct {
 	news    chan struct{}
 }
 
-func newMemoryPast() *memoryPast { return &memoryPast{known: map[string]deploy.Deployment{}, news: make(chan struct{})} }
+func newMemoryPast() *memoryPast {
+	return &memoryPast{known: map[string]deploy.Deployment{}, news: make(chan struct{})}
+}
 
 // add appends records of a deployment.
 func (p *memoryPast) add(d deploy.Deployment, records ...deploy.Record) {

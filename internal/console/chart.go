@@ -99,7 +99,7 @@ func (m deploymentModel) ledger() []ledgerBar {
 		case v.Version == m.D.From:
 			b.Side = "blue"
 		}
-		at := 0.0
+		var parts []ledgerPart
 		for _, p := range []ledgerPart{
 			{Class: "served", Says: "served", N: v.Served}, {Class: "failed", Says: "failed", N: v.Failed}, {Class: "cut", Says: "cut", N: v.Cut},
 			{Class: "left", Says: "client left", N: v.ClientCut}, {Class: "flight", Says: "in flight", N: b.Other},
@@ -107,12 +107,32 @@ func (m deploymentModel) ledger() []ledgerBar {
 			if p.N <= 0 {
 				continue
 			}
-			width := max(2, float64(barWidth)*float64(p.N)/float64(most))
-			p.X, p.Width = fmt.Sprintf("%.1f", at), fmt.Sprintf("%.1f", width)
-			at += width
-			b.Parts = append(b.Parts, p)
+			parts = append(parts, p)
 		}
+		b.Parts = placed(parts, float64(barWidth)*float64(v.Requests)/float64(most))
 		bars = append(bars, b)
 	}
 	return bars
+}
+
+// thinnest is the width of a part that would not be seen at its true one: a single failed request matters.
+const thinnest = 4
+
+// placed lays parts side by side, as wide as their shares of a bar.
+func placed(parts []ledgerPart, bar float64) []ledgerPart {
+	var total, widths float64
+	for _, p := range parts {
+		total += float64(p.N)
+	}
+	wide := make([]float64, len(parts))
+	for i, p := range parts {
+		wide[i] = max(thinnest, bar*float64(p.N)/total)
+		widths += wide[i]
+	}
+	at, scale := 0.0, min(1, max(bar, thinnest*float64(len(parts)))/max(widths, 1))
+	for i := range parts {
+		parts[i].X, parts[i].Width = fmt.Sprintf("%.1f", at), fmt.Sprintf("%.1f", wide[i]*scale)
+		at += wide[i] * scale
+	}
+	return parts
 }

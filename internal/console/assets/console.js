@@ -6,6 +6,7 @@
   const silence = 16000; // three beats of the server, in milliseconds
   let heard = Date.now();
   let away = false;
+  const skew = Date.now() - Number(document.body.dataset.now); // of this clock against the server's
 
   const say = (text) => {
     away = text !== '';
@@ -46,7 +47,7 @@
     }
     if (Date.now() - heard > silence) lost();
     if (away) return; // no clock goes on over what may not be so any more
-    for (const el of document.querySelectorAll('[data-since]')) el.textContent = took(Date.now() - Number(el.dataset.since));
+    for (const el of document.querySelectorAll('[data-since]')) el.textContent = took(Date.now() - skew - Number(el.dataset.since));
   }, 1000);
 
   const atEnd = new Set();
