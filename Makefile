@@ -5,7 +5,7 @@ LINT    := $(TOOLS)/golangci-lint-v2.15.0
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 FUZZ    ?= 10s
 # The pictures that the documents use; all of them with PICTURES=.
-PICTURES ?= ^(deployment-(waiting|failed-check|rolled-back)-light|deployment-verified-dark|services-light|deployments-light|deployment-waiting-phone)$$
+PICTURES ?= ^(deployment-(waiting|failed-check|rolled-back)-light|deployment-verified-dark|services-light|deployment-waiting-phone)$$
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo check fmt lint test fuzz bench golden console-images tools clean
