@@ -183,11 +183,13 @@ func baking() scene {
 
 func rolledBack() scene {
 	s := verified()
+	s.targets[0].Version, s.targets[0].ID = "v1", "shop-blue0001"
 	s.d.Status, s.d.Phase, s.d.Weights, s.d.Back = deploy.StatusFailed, deploy.PhaseFailed, deploy.Weights{Blue: 100}, 18*time.Millisecond
 	s.d.Reason, s.d.Message = deploy.ReasonErrorBudget, "312 of 4021 production requests to green failed (7.8 %, allowed 1.0 %)"
 	s.d.Rollback = deploy.RollbackInfo{DeploymentID: "d-ROLLBACK1", Message: "production is on the old version"}
-	s.events = append(s.events, history(deploy.Record{At: at(-8), Kind: deploy.RecordPhase, Phase: deploy.PhaseRollback, Reason: deploy.ReasonErrorBudget},
-		deploy.Record{At: at(-7), Kind: deploy.RecordWeights, Phase: deploy.PhaseRollback, Reason: deploy.ReasonRolledBack, Message: "blue 100 green 0"})...)
+	s.events = append(s.events[:len(s.events)-1], history(deploy.Record{At: at(-8), Kind: deploy.RecordPhase, Phase: deploy.PhaseRollback, Reason: deploy.ReasonErrorBudget},
+		deploy.Record{At: at(-7), Kind: deploy.RecordWeights, Phase: deploy.PhaseRollback, Reason: deploy.ReasonRolledBack, Message: "blue 100 green 0"},
+		deploy.Record{At: at(-1), Kind: deploy.RecordEnd, Phase: deploy.PhaseFailed, Reason: deploy.ReasonErrorBudget})...)
 	return s
 }
 
@@ -200,7 +202,7 @@ func rollbackRecord() scene {
 	v := verdict(deploy.SmokeRollback, deploy.VerdictPass)
 	v.Hook, v.Version = "smoke", "v1"
 	s.d.Verdicts = []deploy.Verdict{v}
-	s.events, s.ledger = s.events[len(s.events)-2:], nil
+	s.events, s.ledger = s.events[len(s.events)-3:], nil
 	return s
 }
 
