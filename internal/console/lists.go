@@ -41,7 +41,7 @@ func statuses() []deploy.Status {
 func (c *Console) loadDeployments(ctx context.Context, v visitor, at place) (any, error) {
 	q := at.query
 	m := deploymentsModel{Service: q.Get("service"), Status: q.Get("status"), From: q.Get("from"), To: q.Get("to"), ID: q.Get("id")}
-	in := deploy.ListDeploymentsInput{Service: m.Service, Limit: deploymentsPage + 1, After: q.Get("after")}
+	in := deploy.ListDeploymentsInput{Service: m.Service, Limit: deploymentsPage + 1, After: q.Get("after"), Brief: true}
 	if slices.Contains(statuses(), deploy.Status(m.Status)) {
 		in.Statuses = []deploy.Status{deploy.Status(m.Status)}
 	}

@@ -106,6 +106,8 @@ type (
 		To       time.Time `json:"to,omitzero"`
 		// After is the id of the last deployment of the page before.
 		After string `json:"after,omitempty"`
+		// Brief leaves verdicts and lifecycle out.
+		Brief bool `json:"brief,omitempty"`
 	}
 	// ListDeploymentsOutput holds deployments, newest first.
 	ListDeploymentsOutput struct {

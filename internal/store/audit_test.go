@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"greengate/internal/deploy"
+	"greengate/internal/store"
 	"greengate/internal/store/storetest"
 )
 
@@ -37,6 +38,20 @@ func TestAudit(t *testing.T) {
 	rest, err := db.ListAudit(t.Context(), first[2].Seq, 10)
 	if err != nil || len(rest) != 2 || rest[1].Operation != "Op0" {
 		t.Errorf("%+v %v", rest, err)
+	}
+}
+
+// TestList_brief: a brief list has all but verdicts and lifecycle.
+func TestList_brief(t *testing.T) {
+	db := open(t, t.TempDir())
+	d := storetest.New("d-1", "web")
+	d.Verdicts, d.Lifecycle = []deploy.Verdict{{Hook: "h"}}, []deploy.LifecycleEvent{{Name: deploy.PhaseInstall}}
+	if err := db.Create(t.Context(), d, storetest.Event("begin")); err != nil {
+		t.Fatal(err)
+	}
+	list, err := db.List(t.Context(), store.Filter{Brief: true})
+	if err != nil || len(list) != 1 || list[0].ID != d.ID || list[0].Plan.Service != d.Plan.Service || list[0].Verdicts != nil || list[0].Lifecycle != nil {
+		t.Errorf("%+v %v", list, err)
 	}
 }
 
