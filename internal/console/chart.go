@@ -101,8 +101,11 @@ func (m deploymentModel) ledger() []ledgerBar {
 		}
 		var parts []ledgerPart
 		for _, p := range []ledgerPart{
-			{Class: "served", Says: "served", N: v.Served}, {Class: "failed", Says: "failed", N: v.Failed}, {Class: "cut", Says: "cut", N: v.Cut},
-			{Class: "left", Says: "client left", N: v.ClientCut}, {Class: "flight", Says: "in flight", N: b.Other},
+			{Class: "served", Says: "served", N: v.Served},
+			{Class: "failed", Says: "failed", N: v.Failed},
+			{Class: "cut", Says: "cut", N: v.Cut},
+			{Class: "left", Says: "client left", N: v.ClientCut},
+			{Class: "flight", Says: "in flight", N: b.Other},
 		} {
 			if p.N <= 0 {
 				continue

@@ -185,7 +185,10 @@ type navEntry struct{ Key, Label, URL string }
 
 func nav() []navEntry {
 	return []navEntry{
-		{"services", "Services", "/console/"}, {"deployments", "Deployments", "/console/deployments"}, {"functions", "Functions", "/console/functions"},
-		{"check", "Check", "/console/check"}, {"audit", "Audit", "/console/audit"},
+		{"services", "Services", "/console/"},
+		{"deployments", "Deployments", "/console/deployments"},
+		{"functions", "Functions", "/console/functions"},
+		{"check", "Check", "/console/check"},
+		{"audit", "Audit", "/console/audit"},
 	}
 }
