@@ -4,7 +4,7 @@
   const banner = document.getElementById('connection');
   const live = document.getElementById('live');
   const silence = 16000; // three beats of the server, in milliseconds
-  let heard = Date.now();
+  let heard = Date.now(); // when the stream was there last
   let away = false;
   const skew = Date.now() - Number(document.body.dataset.now); // of this clock against the server's
 
@@ -16,6 +16,11 @@
   };
   const lost = () => {
     if (!away) say('Reconnecting: this is how it was at ' + new Date(heard).toLocaleTimeString() + '.');
+  };
+  // A stream that never began is not begun again by itself: the page is loaded anew once the controller answers.
+  const again = () => {
+    heard = Date.now() - silence;
+    fetch('/healthz', {cache: 'no-store'}).then((r) => { if (r.ok) location.reload(); }, () => {});
   };
   const alive = () => {
     heard = Date.now();
@@ -46,6 +51,7 @@
       return;
     }
     if (Date.now() - heard > silence) lost();
+    if (Date.now() - heard > 2 * silence) again();
     if (away) return; // no clock goes on over what may not be so any more
     for (const el of document.querySelectorAll('[data-since]')) el.textContent = took(Date.now() - skew - Number(el.dataset.since));
   }, 1000);
