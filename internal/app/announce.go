@@ -145,7 +145,8 @@ func (a *announcer) run(ctx context.Context) error {
 	for _, s := range a.sinks {
 		all.Go(func() {
 			for ctx.Err() == nil {
-				if err := a.follow(ctx, s); err != nil && ctx.Err() == nil {
+				err := a.follow(ctx, s) // it ends with an error only
+				if ctx.Err() == nil {
 					a.log.WarnContext(ctx, "tell receiver", "receiver", sinkName(s), "err", err)
 					wait(ctx, a.pause)
 				}

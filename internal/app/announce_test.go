@@ -89,6 +89,7 @@ type receiver struct {
 }
 
 func newReceiver(t *testing.T, answer func(n int) int) *receiver {
+	t.Helper()
 	r := &receiver{got: make(chan string, 100), answer: answer}
 	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		body, err := io.ReadAll(req.Body)

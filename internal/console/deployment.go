@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -171,7 +172,7 @@ func (c *Console) act(w http.ResponseWriter, r *http.Request, v visitor) {
 		By: v.session.Principal, Service: "codedeploy", Operation: a.operation, Input: a.input(id), Seen: seen, Source: v.source, Agent: v.agent,
 	})
 	if err == nil {
-		http.Redirect(w, r, "/console/deployments/"+id+"?done="+name, http.StatusSeeOther)
+		http.Redirect(w, r, "/console/deployments/"+url.PathEscape(id)+"?done="+name, http.StatusSeeOther) //nolint:gosec // a path of ours
 		return
 	}
 	c.refused(w, r, v, err)

@@ -163,7 +163,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 // stream sends a page anew with each change (WHATWG HTML, "Server-sent events"). It begins with what is true now, unless
 // the browser says that it has that: by Last-Event-ID, or in the address at first.
 func (c *Console) stream(w http.ResponseWriter, r *http.Request, v visitor, p view) {
-	f, leave := c.live.join(v, p, placeOf(r))
+	f, leave := c.live.join(v, p, placeOf(r)) //nolint:contextcheck // the feed is everybody's, and outlives this request
 	if f == nil {
 		w.Header().Set("Retry-After", "5")
 		http.Error(w, "too many pages follow already", http.StatusServiceUnavailable)

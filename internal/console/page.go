@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"time"
@@ -41,9 +42,7 @@ func placeOf(r *http.Request) place {
 // url is where the place is.
 func (p place) url(more ...string) string {
 	q := url.Values{}
-	for k, v := range p.query {
-		q[k] = v
-	}
+	maps.Copy(q, p.query)
 	for i := 0; i+1 < len(more); i += 2 {
 		q.Set(more[i], more[i+1])
 	}
@@ -149,7 +148,7 @@ func (c *Console) render(w http.ResponseWriter, status int, name string, d pageD
 		return
 	}
 	if err := t.ExecuteTemplate(&b, "layout", d); err != nil {
-		c.cfg.Log.Error("draw page", "page", name, "err", err) //nolint:sloglint // it is no request's
+		c.cfg.Log.Error("draw page", "page", name, "err", err)
 		http.Error(w, "The page could not be drawn; the log of the controller says why.", http.StatusInternalServerError)
 		return
 	}

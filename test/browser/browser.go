@@ -43,7 +43,7 @@ func Start(tb testing.TB) *Browser {
 	if path == "" {
 		tb.Skip("chromium is not installed")
 	}
-	dir, err := os.MkdirTemp("", "ggchromium")
+	dir, err := os.MkdirTemp("", "ggchromium") //nolint:usetesting // the browser may still write to it when the test ends
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -45,7 +45,7 @@ func start(t *testing.T) *installation {
 		}
 	}
 	serve := exec.Command(filepath.Join(i.bin, "greengate"), "serve", "--ephemeral", "--data", i.data(), "--listen", "127.0.0.1:0")
-	serve.Env = append(os.Environ(), "PATH="+i.bin+":"+os.Getenv("PATH"))
+	serve.Env = append(os.Environ(), "PATH="+i.bin+":/usr/local/bin:/usr/bin:/bin")
 	log := &bytes.Buffer{}
 	serve.Stderr = log
 	out, err := serve.StdoutPipe()
