@@ -30,7 +30,7 @@ type installation struct {
 	production, test string
 }
 
-func start(t *testing.T) *installation {
+func start(t *testing.T, flags ...string) *installation {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "ggc") //nolint:usetesting // the paths of unix sockets are short
 	if err != nil {
@@ -44,7 +44,7 @@ func start(t *testing.T) *installation {
 			t.Fatalf("build %s: %v\n%s", pkg, err, out)
 		}
 	}
-	serve := exec.Command(filepath.Join(i.bin, "greengate"), "serve", "--ephemeral", "--data", i.data(), "--listen", "127.0.0.1:0")
+	serve := exec.Command(filepath.Join(i.bin, "greengate"), append([]string{"serve", "--ephemeral", "--data", i.data(), "--listen", "127.0.0.1:0"}, flags...)...)
 	serve.Env = append(os.Environ(), "PATH="+i.bin+":/usr/local/bin:/usr/bin:/bin")
 	log := &bytes.Buffer{}
 	serve.Stderr = log
