@@ -4,9 +4,11 @@ TOOLS   := $(CURDIR)/bin/tools
 LINT    := $(TOOLS)/golangci-lint-v2.15.0
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 FUZZ    ?= 10s
+# The pictures that the documents use; all of them with PICTURES=.
+PICTURES ?= ^(deployment-(waiting|failed-check|rolled-back)-light|deployment-verified-dark|services-light|deployment-waiting-phone)$$
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo check fmt lint test fuzz bench golden tools clean
+.PHONY: help build demo check fmt lint test fuzz bench golden console-images tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,7 +37,10 @@ bench: build ## benchmarks, with the figures that docs/performance.md quotes
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/... ./test/bench/...
 
 golden: ## rewrite golden files; commit only differences that you understand
-	$(GO) test ./internal/deploy/... ./internal/cli/... ./internal/config/... ./internal/appspec/... ./internal/awsapi/... ./internal/scenario/... -update
+	$(GO) test ./internal/deploy/... ./internal/cli/... ./internal/config/... ./internal/appspec/... ./internal/awsapi/... ./internal/scenario/... ./internal/console -update
+
+console-images: ## draw each state of the console's pages into docs/img (needs chromium)
+	$(GO) test ./internal/console -count 1 -run 'TestBrowser_pages' -images $(CURDIR)/docs/img -picture '$(PICTURES)'
 
 tools: $(LINT) ## install the pinned linter into bin/tools
 

@@ -129,6 +129,7 @@ func roleSettings(args []string, stderr io.Writer) (config.Serve, error) {
 	f.DurationVar(&s.Minute, "minute", s.Minute, "how long a minute lasts")
 	f.StringVar(&s.Compat, "compat", s.Compat, "whose ways win")
 	f.StringVar(&s.LoadBalancers, "load-balancers", s.LoadBalancers, "network of load balancers")
+	f.StringVar(&s.Notify, "notify", s.Notify, "file of receivers of notices")
 	if err := f.Parse(args); err != nil {
 		return s, fmt.Errorf("read flags: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -15,6 +16,7 @@ import (
 	"greengate/internal/awsapi"
 	"greengate/internal/cloud"
 	"greengate/internal/config"
+	"greengate/internal/console"
 	"greengate/internal/engine"
 	"greengate/internal/hook"
 	"greengate/internal/logstore"
@@ -40,6 +42,8 @@ type ControllerOptions struct {
 	LoadBalancers netip.Prefix
 	// EndpointURL is the address of the API as hooks are told it.
 	EndpointURL string
+	// Sinks are told what happens to deployments.
+	Sinks []config.Sink
 	// API is the listening socket.
 	API net.Listener
 	// Executable is this program, for scenario hooks.
@@ -63,6 +67,10 @@ type Controller struct {
 	functions *sandbox.Client
 	objects   objectStore
 	sessions  sessions
+	console   *console.Console
+	meter     *meter
+	announcer *announcer
+	units     *runner.Client
 	topics    *topics
 	logGroups *logstore.Store
 	meters    *meters
@@ -150,7 +158,10 @@ func (c *Controller) wire(ctx context.Context) error {
 	c.engine = engine.New(engine.Config{Store: journalOf(c.db, o.Paths), Runtime: c.runtime, Router: c.router, Hooks: hooks, Alarms: alarms{c.cloud}, Logger: o.Log})
 	c.janitor = &janitor{db: c.db, cloud: c.cloud, router: c.router, runtime: c.runtime, runner: units, log: o.Log}
 	c.functions, c.objects = functions, objectStore{objects.New(o.Paths.Objects(), time.Now)}
-	c.logGroups = logstore.New(o.Paths.LogGroups())
+	c.logGroups, c.units = logstore.New(o.Paths.LogGroups()), units
+	if err := c.newDesk(ctx, keys); err != nil {
+		return err
+	}
 	l := &logs{db: c.db, runner: units, functions: functions}
 	w := &wire{
 		db: c.db, logs: l, cloud: c.cloud, engine: c.engine, runtime: c.runtime, key: key,
@@ -166,22 +177,29 @@ func (c *Controller) wire(ctx context.Context) error {
 func (c *Controller) serve(keys awsapi.Keys, w *wire, s *services, l *logs) error {
 	handler, err := awsapi.New(awsapi.Config{
 		Region: c.opts.Region, AccountID: c.opts.AccountID, Keys: keys, Now: time.Now, Log: c.opts.Log, Minute: c.opts.Minute,
-		Deployments: w, Catalog: w, Control: w, Resources: c.cloud, Operations: operations(w, s, l),
+		Deployments: w, Catalog: w, Control: w, Resources: c.cloud, Operations: c.operations(w, s, l),
 		Services: c.services(),
 		Access:   c.access(),
+		Audit:    c.audit,
 		Public:   c.public,
 	})
 	if err != nil {
 		return fmt.Errorf("make API: %w", err)
 	}
 	c.api = &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+		Handler: c.front(handler), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(c.opts.Log.Handler(), slog.LevelWarn),
 	}
 	return nil
 }
 
 // operations are Greengate's own actions by name.
+func (c *Controller) operations(w *wire, s *services, l *logs) map[string]awsapi.Operation {
+	all := c.deskOperations(s)
+	maps.Copy(all, operations(w, s, l))
+	return all
+}
+
 func operations(w *wire, s *services, l *logs) map[string]awsapi.Operation {
 	return map[string]awsapi.Operation{
 		"ApplyService":       awsapi.Typed(s.apply),
@@ -224,9 +242,11 @@ func (c *Controller) Run(ctx context.Context) (err error) {
 	start("roller", (&roller{cloud: c.cloud, runtime: c.runtime, minute: c.opts.Minute, log: c.opts.Log}).run)
 	start("engine", c.engine.Run)
 	start("janitor", c.janitor.run)
+	start("meter", c.meter.run)
 	start("topics", c.topics.run)
 	start("retention", c.retain)
 	start("metrics", c.meters.run)
+	start("announcer", c.announcer.run)
 	start("api", c.runAPI)
 	if err := c.opts.Ready(); err != nil {
 		fail(fmt.Errorf("say ready: %w", err))

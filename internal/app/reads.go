@@ -109,7 +109,9 @@ func (w *wire) execution(effect string) string { return executionID(w.key, effec
 // deployments is ListDeployments.
 func (w *wire) deployments(ctx context.Context, _ awsapi.Principal, in deploy.ListDeploymentsInput) (deploy.ListDeploymentsOutput, error) {
 	out := deploy.ListDeploymentsOutput{Deployments: []deploy.DeploymentView{}}
-	list, err := w.db.List(ctx, store.Filter{Service: in.Service, Limit: in.Limit})
+	list, err := w.db.List(ctx, store.Filter{
+		Service: in.Service, Limit: in.Limit, Statuses: in.Statuses, CreatedFrom: in.From, CreatedTo: in.To, After: in.After, Brief: in.Brief,
+	})
 	if err != nil {
 		return out, err
 	}

@@ -84,7 +84,14 @@ func RunController(ctx context.Context, r Role) error {
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
+	var sinks []config.Sink
+	if r.Settings.Notify != "" {
+		if sinks, err = config.ReadSinks(r.Settings.Notify); err != nil {
+			return err
+		}
+	}
 	c, err := NewController(ctx, ControllerOptions{
+		Sinks:      sinks,
 		Executable: executable,
 		Paths:      Paths(r.Settings.Data), Region: r.Settings.Region, AccountID: r.Settings.AccountID, Minute: r.Settings.Minute,
 		Compat: r.Settings.Compat, LoadBalancers: balancers,

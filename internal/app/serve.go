@@ -73,6 +73,7 @@ func superviseConfig(o ServeOptions) supervise.Config {
 				name, "--data", o.Settings.Data, "--region", o.Settings.Region, "--account-id", o.Settings.AccountID,
 				"--minute", o.Settings.Minute.String(), "--listen", o.Settings.Listen,
 				"--compat", o.Settings.Compat, "--load-balancers", o.Settings.LoadBalancers,
+				"--notify", o.Settings.Notify,
 			},
 		}
 	}

@@ -22,6 +22,7 @@ func view(d deploy.Deployment, execution func(effect string) string) deploy.Depl
 		CreatedAt: d.CreatedAt, CompletedAt: d.CompletedAt, Weights: d.Weights, TestSide: d.TestSide, Lifecycle: d.Lifecycle,
 		Verdicts: d.Verdicts, WayBack: d.BlueWay, Rollback: d.Rollback, Halted: d.Halted, Moved: d.Moved,
 		Switch: between(d.SwitchAsked, d.SwitchConfirmed), Back: between(d.BackAsked, d.BackConfirmed),
+		Revno: d.Revno, Promotion: d.Plan.Promotion, Actions: d.Actions(),
 	}
 	v.Rollback.ReservedID = ""
 	if d.Kind == deploy.KindRollback {

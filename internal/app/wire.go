@@ -210,11 +210,14 @@ func (w *wire) Stop(ctx context.Context, r awsapi.StopRequest) error {
 	if err != nil {
 		return err
 	}
+	if err := current(d, r.Revno); err != nil {
+		return err
+	}
 	if err := d.CanStop(); err != nil {
 		return err
 	}
 	_, err = w.engine.Post(ctx, r.DeploymentID, "", deploy.Event{
-		Kind: deploy.EventStop, At: time.Now(), By: r.By.ARN, GoBack: r.GoBack,
+		Kind: deploy.EventStop, At: time.Now(), By: r.By.ARN, GoBack: r.GoBack, Revno: r.Revno,
 	})
 	return err
 }
@@ -225,11 +228,14 @@ func (w *wire) Continue(ctx context.Context, r awsapi.ContinueRequest) error {
 	if err != nil {
 		return err
 	}
+	if err := current(d, r.Revno); err != nil {
+		return err
+	}
 	if err := d.CanContinue(r.Wait); err != nil {
 		return err
 	}
 	_, err = w.engine.Post(ctx, r.DeploymentID, "", deploy.Event{
-		Kind: deploy.EventContinue, At: time.Now(), By: r.By.ARN, Wait: r.Wait,
+		Kind: deploy.EventContinue, At: time.Now(), By: r.By.ARN, Wait: r.Wait, Revno: r.Revno,
 	})
 	return err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -113,7 +112,7 @@ func (g guard) Allow(ctx context.Context, by Principal, r AccessRequest) error {
 
 // facts are what conditions may ask of a request.
 type facts struct {
-	remote, region, agent string
+	source, region, agent string
 	tls                   bool
 }
 
@@ -121,7 +120,7 @@ type factsKey struct{}
 
 // withFacts lets a request's context carry its facts. The region is the one that was signed for.
 func withFacts(ctx context.Context, r *http.Request, region string) context.Context {
-	return context.WithValue(ctx, factsKey{}, &facts{remote: r.RemoteAddr, region: region, agent: r.UserAgent(), tls: r.TLS != nil})
+	return context.WithValue(ctx, factsKey{}, &facts{source: Source(r), region: region, agent: r.UserAgent(), tls: r.TLS != nil})
 }
 
 func factsOf(ctx context.Context) *facts {
@@ -133,8 +132,8 @@ func (f *facts) context() map[string][]string {
 	values := map[string][]string{
 		"aws:RequestedRegion": {f.region}, "aws:SecureTransport": {strconv.FormatBool(f.tls)}, "aws:ViaAWSService": {"false"},
 	}
-	if host, _, err := net.SplitHostPort(f.remote); err == nil {
-		values["aws:SourceIp"] = []string{host}
+	if f.source != "" {
+		values["aws:SourceIp"] = []string{f.source}
 	}
 	if f.agent != "" {
 		values["aws:UserAgent"] = []string{f.agent}

@@ -24,7 +24,7 @@ func (c *codeDeploy) stopDeployment(ctx context.Context, by Principal, in *coded
 			StatusMessage: "The deployment is ending already: " + d.Cause.Message,
 		}, nil
 	}
-	err = c.cfg.Control.Stop(ctx, StopRequest{DeploymentID: d.ID, GoBack: in.AutoRollbackEnabled, By: by})
+	err = c.cfg.Control.Stop(ctx, StopRequest{DeploymentID: d.ID, GoBack: in.AutoRollbackEnabled, By: by, Revno: seen(ctx)})
 	if err != nil {
 		return nil, stopError(err)
 	}
@@ -76,7 +76,7 @@ func (c *codeDeploy) endWait(ctx context.Context, by Principal, operation, id st
 	if err := d.CanContinue(string(wait)); err != nil {
 		return nil, onResource(err, resDeployment)
 	}
-	err = c.cfg.Control.Continue(ctx, ContinueRequest{DeploymentID: id, Wait: string(wait), By: by})
+	err = c.cfg.Control.Continue(ctx, ContinueRequest{DeploymentID: id, Wait: string(wait), By: by, Revno: seen(ctx)})
 	if err != nil {
 		return nil, onResource(err, resDeployment)
 	}

@@ -132,6 +132,8 @@ type StopRequest struct {
 	DeploymentID string
 	GoBack       *bool
 	By           Principal
+	// Revno is the revision number that By has seen; 0 is any.
+	Revno int64
 }
 
 // ContinueRequest ends a wait: deploy.WaitReady or deploy.WaitTermination.
@@ -139,6 +141,8 @@ type ContinueRequest struct {
 	DeploymentID string
 	Wait         string
 	By           Principal
+	// Revno is the revision number that By has seen; 0 is any.
+	Revno int64
 }
 
 // HookReport is what a hook said in its callback.

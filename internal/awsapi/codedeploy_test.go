@@ -263,10 +263,10 @@ func TestCodeDeploy_control(t *testing.T) {
 	}, e.house.reports); diff != "" {
 		t.Errorf("reports (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]ContinueRequest{{idReady, "READY_WAIT", root}, {idBake, "TERMINATION_WAIT", root}}, e.house.continues); diff != "" {
+	if diff := cmp.Diff([]ContinueRequest{{DeploymentID: idReady, Wait: "READY_WAIT", By: root}, {DeploymentID: idBake, Wait: "TERMINATION_WAIT", By: root}}, e.house.continues); diff != "" {
 		t.Errorf("continues (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]StopRequest{{idShifting, new(false), root}, {idReady, nil, root}}, e.house.stops); diff != "" {
+	if diff := cmp.Diff([]StopRequest{{DeploymentID: idShifting, GoBack: new(false), By: root}, {DeploymentID: idReady, By: root}}, e.house.stops); diff != "" {
 		t.Errorf("stops (-want +got):\n%s", diff)
 	}
 }

@@ -60,6 +60,8 @@ type call struct {
 	request *wire.Request
 	// form: the operation stands in a form, which may be the body.
 	form bool
+	// input is what was decoded, for the audit.
+	input any
 }
 
 // dispatcher finds out what a request speaks, and to whom.
@@ -255,6 +257,7 @@ func (c *call) unknown() *Error {
 
 // decode reads the input. Our own operations take it as it is.
 func (c *call) decode(into any) error {
+	c.input = into
 	if c.op == nil {
 		raw, ok := into.(*json.RawMessage)
 		if !ok {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"greengate/internal/awsapi/wire"
+	"greengate/internal/deploy"
 )
 
 // DefaultMaxBody is the largest body of a request, in bytes, where Config names none.
@@ -53,6 +54,8 @@ type Config struct {
 	// Services are the handlers of each service by its prefix in IAM actions: "ecs", "elasticloadbalancing".
 	Services map[string]Handlers
 
+	// Audit is told of every call that changes something, before it is answered; nil tells nobody.
+	Audit func(ctx context.Context, e deploy.AuditEntry)
 	// Public answers what needs no signature, such as the links in messages of topics; it is nil for every other request.
 	Public func(r *http.Request) http.Handler
 
@@ -146,6 +149,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := s.cfg.Now()
 	x := &exchange{id: newUUID(), call: s.dispatcher.find(r)}
 	answer := s.answer(w, r, x)
+	s.audit(r, x)
 	err := x.write(w, r, answer)
 	s.access(r.Context(), x, s.cfg.Now().Sub(start), err)
 	if err != nil && answer.Stream != nil {

@@ -118,7 +118,7 @@ Begin with: greengate init, greengate serve, greengate deploy --wait`,
 		a.initCommand(), a.checkCommand(), a.planCommand(), a.verifyCommand(),
 		a.deployCommand(), a.waitCommand(), a.continueCommand(), a.stopCommand(), a.rollbackCommand(),
 		a.scaleCommand(), a.restartCommand(), a.deleteCommand(), a.hookCommand(),
-		a.listCommand(), a.statusCommand(), a.historyCommand(), a.eventsCommand(), a.logsCommand(),
+		a.listCommand(), a.statusCommand(), a.consoleCommand(), a.historyCommand(), a.eventsCommand(), a.logsCommand(),
 		a.envCommand(), a.downCommand(), a.versionCommand(), exitCodesTopic(),
 	)
 	a.root.AddCommand(a.roleCommands()...)

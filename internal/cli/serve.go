@@ -18,7 +18,7 @@ folder and prints one line when it is ready. SIGTERM ends the control plane and 
 greengate down ends everything.
 
 Each flag has a variable: GREENGATE_DATA, GREENGATE_LISTEN, GREENGATE_REGION, GREENGATE_ACCOUNT_ID, GREENGATE_MINUTE,
-GREENGATE_COMPAT, GREENGATE_LOAD_BALANCERS, GREENGATE_EPHEMERAL. The flag wins.`,
+GREENGATE_COMPAT, GREENGATE_LOAD_BALANCERS, GREENGATE_NOTIFY, GREENGATE_EPHEMERAL. The flag wins.`,
 		example: "  greengate serve\n  greengate serve --data /var/lib/greengate --listen 127.0.0.1:4566\n  greengate serve --ephemeral --minute 1s\n  greengate serve --compat aws",
 		args:    cobra.NoArgs,
 		run: func(ctx context.Context, _ []string) error {
@@ -42,6 +42,7 @@ GREENGATE_COMPAT, GREENGATE_LOAD_BALANCERS, GREENGATE_EPHEMERAL. The flag wins.`
 	f.DurationVar(&s.Minute, "minute", s.Minute, "how long a minute of the wire lasts, for trials")
 	f.StringVar(&s.Compat, "compat", s.Compat, "\"aws\": where Greengate differs from AWS on purpose, do as AWS does")
 	f.StringVar(&s.LoadBalancers, "load-balancers", s.LoadBalancers, "network whose addresses load balancers of the ELBv2 API get")
+	f.StringVar(&s.Notify, "notify", s.Notify, "file of receivers of notices, a line each: \"webhook URL\" or \"slack URL\"")
 	f.BoolVar(&s.Ephemeral, "ephemeral", s.Ephemeral, "stop everything, tasks included, when serve ends")
 	return cmd
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -34,12 +35,14 @@ type Serve struct {
 	// LoadBalancers is the network, IP/bits, out of which load balancers of the ELBv2 API get their addresses. Two
 	// installations on one machine need two.
 	LoadBalancers string
+	// Notify is a file of receivers of notices (ReadSinks); empty for none.
+	Notify string
 	// Ephemeral stops everything, tasks included, when serve ends.
 	Ephemeral bool
 }
 
 // ServeDefaults are the settings that the environment gives (GREENGATE_DATA, GREENGATE_LISTEN, GREENGATE_REGION,
-// GREENGATE_ACCOUNT_ID, GREENGATE_MINUTE, GREENGATE_COMPAT, GREENGATE_LOAD_BALANCERS, GREENGATE_EPHEMERAL), and Greengate's
+// GREENGATE_ACCOUNT_ID, GREENGATE_MINUTE, GREENGATE_COMPAT, GREENGATE_LOAD_BALANCERS, GREENGATE_NOTIFY, GREENGATE_EPHEMERAL), and Greengate's
 // own for the others.
 // Flags go over them. The error names every variable with a bad value.
 func ServeDefaults(environ func(string) string) (Serve, error) {
@@ -51,6 +54,7 @@ func ServeDefaults(environ func(string) string) (Serve, error) {
 		Minute:    time.Minute,
 		Compat:    environ("GREENGATE_COMPAT"),
 
+		Notify:        environ("GREENGATE_NOTIFY"),
 		LoadBalancers: firstOf(environ("GREENGATE_LOAD_BALANCERS"), DefaultLoadBalancers),
 	}
 	var errs []error
@@ -90,6 +94,13 @@ func (s Serve) Validate() (Serve, error) {
 	}
 	if s.Minute < time.Millisecond || s.Minute > time.Minute {
 		errs = append(errs, fmt.Errorf("minute: %s is not between 1ms and 1m", s.Minute))
+	}
+	if s.Notify != "" {
+		if s.Notify, err = filepath.Abs(s.Notify); err != nil {
+			errs = append(errs, fmt.Errorf("notify: %w", err))
+		} else if _, err := ReadSinks(s.Notify); err != nil {
+			errs = append(errs, fmt.Errorf("notify: %w", err))
+		}
 	}
 	if s.Compat != "" && s.Compat != CompatAWS {
 		errs = append(errs, fmt.Errorf("compat: %q is unknown; it is %q or nothing", s.Compat, CompatAWS))

@@ -78,5 +78,6 @@ const (
 	ReasonRolledBack            Reason = "ROLLED_BACK"
 	ReasonHalted                Reason = "HALTED"
 	ReasonRetirementUnconfirmed Reason = "RETIREMENT_UNCONFIRMED"
+	ReasonStale                 Reason = "STALE_REQUEST"
 	ReasonInternal              Reason = "INTERNAL_ERROR"
 )

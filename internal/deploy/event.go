@@ -24,7 +24,10 @@ type Event struct {
 	Kind EventKind `json:"kind"`
 	At   time.Time `json:"at"`
 	// Seq is the effect that ended, or the hook that reported or was denied.
-	Seq     int64    `json:"seq,omitempty"`
+	Seq int64 `json:"seq,omitempty"`
+	// Revno is the revision number that whoever asked had seen: a Stop or Continue that bears another one than the
+	// deployment's is not followed. 0 is any.
+	Revno   int64    `json:"revno,omitempty"`
 	Outcome *Outcome `json:"outcome,omitempty"`
 	// Report is what the callback said: pass or fail.
 	Report VerdictStatus `json:"report,omitempty"`

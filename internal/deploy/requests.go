@@ -100,6 +100,14 @@ type (
 	ListDeploymentsInput struct {
 		Service string `json:"service,omitempty"`
 		Limit   int    `json:"limit,omitempty"`
+		// Statuses selects those in any of them; From (included) and To (not included) bound the creation time.
+		Statuses []Status  `json:"statuses,omitempty"`
+		From     time.Time `json:"from,omitzero"`
+		To       time.Time `json:"to,omitzero"`
+		// After is the id of the last deployment of the page before.
+		After string `json:"after,omitempty"`
+		// Brief leaves verdicts and lifecycle out.
+		Brief bool `json:"brief,omitempty"`
 	}
 	// ListDeploymentsOutput holds deployments, newest first.
 	ListDeploymentsOutput struct {
@@ -135,6 +143,10 @@ type (
 		// Switch and Back are the times from asking for weights to their confirmation.
 		Switch time.Duration `json:"switch,omitempty"`
 		Back   time.Duration `json:"back,omitempty"`
+		// Revno counts the steps that the deployment has taken: an action that names it acts on what was seen.
+		Revno     int64        `json:"revno,omitempty"`
+		Promotion Promotion    `json:"promotion,omitempty"`
+		Actions   []ActionView `json:"actions,omitempty"`
 	}
 	// RunningHook is the hook that a deployment waits for.
 	RunningHook struct {

@@ -45,6 +45,10 @@ func (m *machine) handle() {
 	if m.ev.Kind == EventOutcome && m.outcome() {
 		return
 	}
+	if m.stale() {
+		m.note(ReasonStale, "%s by %s was not followed: it was asked for at revision %d, and the deployment had gone on", m.ev.Kind, m.ev.By, m.ev.Revno)
+		return
+	}
 	if m.interrupted() {
 		return
 	}
@@ -53,6 +57,9 @@ func (m *machine) handle() {
 	}
 	m.on()
 }
+
+// stale reports whether somebody decided on what is not so any more. The step itself has counted the revision already.
+func (m *machine) stale() bool { return m.ev.Revno != 0 && m.ev.Revno != m.d.Revno-1 }
 
 // outcome closes the effect that has ended. It reports whether that is all that follows: for an
 // outcome that is late, doubled or of something cancelled, and for a watch.

@@ -115,7 +115,7 @@ func TestOpen_newerSchemaIsRefused(t *testing.T) {
 	mustClose(t, open(t, dir))
 	rawExec(t, dir, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)")
 	before := readFile(t, filepath.Join(dir, "greengate.db"))
-	wantOpenError(t, dir, store.ErrNewerSchema, "version 9999", "knows 1", "greengate.db")
+	wantOpenError(t, dir, store.ErrNewerSchema, "version 9999", "knows 2", "greengate.db")
 	if !bytes.Equal(before, readFile(t, filepath.Join(dir, "greengate.db"))) {
 		t.Error("the refused database was changed")
 	}

@@ -31,6 +31,8 @@ type Filter struct {
 	// the id of the first one of a page: those newer are selected, the nearest ones where there are
 	// more than Limit. Only one of them may be set.
 	After, Before string
+	// Brief leaves verdicts and lifecycle out, which are most of a deployment: for lists that do not show them.
+	Brief bool
 }
 
 // StoredRecord is one line of the history with its place in it.
@@ -76,7 +78,13 @@ func (db *DB) List(ctx context.Context, f Filter) ([]deploy.Deployment, error) {
 			return err
 		}
 		var d deploy.Deployment
-		if err := decodeState(id, text, &d); err != nil {
+		var err error
+		if f.Brief {
+			d, err = decodeBrief(id, text)
+		} else {
+			err = decodeState(id, text, &d)
+		}
+		if err != nil {
 			return err
 		}
 		list = append(list, d)
@@ -221,4 +229,23 @@ func (db *DB) each(ctx context.Context, query string, args []any, row func(scanF
 		}
 	}
 	return rows.Err()
+}
+
+// left is a part of a document that is not decoded.
+type left struct{}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (*left) UnmarshalJSON([]byte) error { return nil }
+
+// decodeBrief decodes a deployment without its verdicts and lifecycle: the outer fields take their places.
+func decodeBrief(id string, text []byte) (deploy.Deployment, error) {
+	var b struct {
+		deploy.Deployment
+		Verdicts  left `json:"verdicts"`
+		Lifecycle left `json:"lifecycle"`
+	}
+	if err := json.Unmarshal(text, &b); err != nil {
+		return deploy.Deployment{}, fmt.Errorf("decode deployment %s: %w", id, err)
+	}
+	return b.Deployment, nil
 }
