@@ -19,7 +19,8 @@ func (f fixed) Statuses(context.Context) (map[deploy.Status]int64, error) {
 
 func (f fixed) Traffic(context.Context) ([]Traffic, error) {
 	return []Traffic{{Service: "shop", Versions: []deploy.LedgerVersion{
-		{Version: "v1", TaskSet: "a", Served: 10, Failed: 1, P50: time.Millisecond}, {Version: "v1", TaskSet: "b", Served: 5, P50: 2 * time.Millisecond},
+		{Version: "v1", TaskSet: "a", Served: 10, Failed: 1, P50: time.Millisecond},
+		{Version: "v1", TaskSet: "b", Served: 5, P50: 2 * time.Millisecond},
 		{Version: "v2", TaskSet: "c", Served: 7, Cut: 3, ClientCut: 4},
 	}}}, f.err
 }
