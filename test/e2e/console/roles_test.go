@@ -92,25 +92,29 @@ print(k["AccessKeyId"], k["SecretAccessKey"])`))
 
 func (p person) get(t *testing.T, path string) (int, string) {
 	t.Helper()
-	return read(t)(p.client.Get(p.base + path))
+	res, err := p.client.Get(p.base + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	return read(t, res)
 }
 
 func (p person) post(t *testing.T, path string, form url.Values) (int, string) {
 	t.Helper()
-	return read(t)(p.client.PostForm(p.base+path, form))
+	res, err := p.client.PostForm(p.base+path, form)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	return read(t, res)
 }
 
-func read(t *testing.T) func(*http.Response, error) (int, string) {
-	return func(res *http.Response, err error) (int, string) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		body, err := io.ReadAll(res.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return res.StatusCode, string(body)
+func read(t *testing.T, res *http.Response) (int, string) {
+	t.Helper()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return res.StatusCode, string(body)
 }
