@@ -148,7 +148,7 @@ func (r *relocation) envFile(path, to string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read env_file: %w", err)
 	}
-	if err := os.WriteFile(to, []byte(r.text(string(content))), 0o600); err != nil {
+	if err := os.WriteFile(to, []byte(r.text(string(content))), 0o600); err != nil { //nolint:gosec // a file in our own folder
 		return "", fmt.Errorf("write env_file: %w", err)
 	}
 	return to, nil
