@@ -23,13 +23,16 @@ const (
 
 // ask sends the step's request and returns what came back.
 func (x *execution) ask(ctx context.Context, st *step, sc *scope) (observation, error) {
-	req, sent, err := x.build(st.request, x.values(sc, nil))
+	req, sent, err := x.build(st.request, x.values(sc, nil), x.o.BaseURL)
 	if err != nil {
 		return observation{}, err
 	}
 	// A redirect changes the request's headers in its copies alone, and the jar adds its cookies to them.
-	cookies := x.client.Jar != nil && len(x.client.Jar.Cookies(req.URL)) > 0
-	o := observation{keep: func(a *Attempt) { a.Request = x.recordRequest(req, sent, cookies) }}
+	var cookies []*http.Cookie
+	if x.client.Jar != nil {
+		cookies = x.client.Jar.Cookies(req.URL)
+	}
+	o := observation{keep: func(a *Attempt) { a.Request = x.recordRequest(req, sent, len(cookies) > 0) }}
 	clock := &stopwatch{begin: time.Now()}
 	ctx = httptrace.WithClientTrace(following(ctx, st.request.redirects), clock.trace())
 	res, err := x.client.Do(req.WithContext(ctx)) //nolint:bodyclose // closed below, where there is one
@@ -52,6 +55,7 @@ func (x *execution) ask(ctx context.Context, st *step, sc *scope) (observation, 
 		return o, fmt.Errorf("the answer has more than %d bytes", maxAnswer)
 	}
 	o.seen = x.answer(res, raw, latency)
+	o.answered = &exchange{req: req, cookies: cookies, res: res, raw: raw, body: o.seen["body"]}
 	o.checks, o.problems = x.proofs(st, res, raw)
 	return o, nil
 }
