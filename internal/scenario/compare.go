@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -154,17 +153,9 @@ func (x *execution) askBlue(ctx context.Context, st *step, sc *scope, o *observa
 		req.AddCookie(c)
 	}
 	client := &http.Client{Transport: x.client.Transport, CheckRedirect: x.client.CheckRedirect}
-	res, err := client.Do(req.WithContext(following(ctx, st.request.redirects))) //nolint:bodyclose // closed below, where there is one
+	res, raw, err := receive(client, req.WithContext(following(ctx, st.request.redirects))) //nolint:bodyclose // it is closed
 	if err != nil {
-		return nil, transportError(ctx, err)
-	}
-	raw, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
-	_ = res.Body.Close() // everything that is needed was read
-	if err != nil {
-		return nil, transportError(ctx, fmt.Errorf("read answer: %w", err))
-	}
-	if len(raw) > maxAnswer {
-		return nil, fmt.Errorf("the answer has more than %d bytes", maxAnswer)
+		return nil, err
 	}
 	keep := o.keep
 	o.keep = func(a *Attempt) {

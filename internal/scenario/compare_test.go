@@ -170,7 +170,8 @@ steps:
 		"itself":        {plainCompare, Options{BaseURL: blueURL, CompareURL: blueURL + "/"}, Error, "it would be compared with itself"},
 		"blue is gone":  {plainCompare, Options{BaseURL: blueURL, CompareURL: gone.URL}, Error, "compare with blue: no answer"},
 		"elsewhere": {
-			"version: 1\ncompare: blue\nsteps: [{request: GET " + greenURL + "/}]\n", Options{BaseURL: blueURL, CompareURL: gone.URL},
+			"version: 1\ncompare: blue\nsteps: [{request: GET " + greenURL + "/}]\n",
+			Options{BaseURL: blueURL, CompareURL: gone.URL},
 			Error, "nothing was compared with blue",
 		},
 	} {
