@@ -48,8 +48,8 @@ func RunProgram(ctx context.Context, getenv func(string) string, args []string) 
 		}
 		return nil
 	case programHeld:
-		if files := args[1:]; len(files) == 2 {
-			return held(ctx, files[0], files[1])
+		if len(args) == 3 {
+			return held(ctx, args[1], args[2]) //nolint:gosec // there are three
 		}
 	}
 	return fmt.Errorf("unknown program of the rehearsal: %q", args)

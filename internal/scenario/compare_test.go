@@ -195,9 +195,12 @@ func TestCompare_many(t *testing.T) {
 	if last := all[len(all)-1]; len(all) != maxDifferences+2 || !strings.Contains(last.Message, "79 more differences") {
 		t.Errorf("%d assertions, the last %+v", len(all), last)
 	}
-	var text strings.Builder
+	var text, page strings.Builder
 	if err := WriteStep(&text, r.Steps[0], false); err != nil || !strings.Contains(text.String(), "blue -> 200") {
 		t.Errorf("%v\n%s", err, text.String())
+	}
+	if err := WriteHTML(&page, Summarize([]Result{r})); err != nil || !strings.Contains(page.String(), "blue answered HTTP/1.1 200") {
+		t.Errorf("the page lacks blue's answer: %v", err)
 	}
 }
 
