@@ -19,6 +19,7 @@ import (
 	"greengate/internal/cli"
 	"greengate/internal/config"
 	"greengate/internal/demo"
+	"greengate/internal/rehearse"
 	"greengate/internal/runner"
 	"greengate/internal/supervise"
 
@@ -42,6 +43,9 @@ func run(args []string) int {
 		if args[0] == demo.ServiceArg {
 			return plain(demo.RunService(ctx, os.Getenv))
 		}
+		if args[0] == rehearse.ProgramArg {
+			return plain(rehearse.RunProgram(ctx, os.Getenv, args[1:]))
+		}
 	}
 	width, _, err := term.GetSize(int(os.Stdout.Fd()))
 	if err != nil {
@@ -53,7 +57,7 @@ func run(args []string) int {
 		Width: width, Version: buildVersion(),
 	}
 	return cli.Execute(ctx, env, cli.Roles{
-		Serve: serve, Demo: runDemo,
+		Serve: serve, Demo: runDemo, Rehearse: runRehearsal,
 		Controller: role(app.RunController), Proxy: role(app.RunProxy), Runner: role(app.RunRunner),
 	}, args)
 }
@@ -94,6 +98,24 @@ func runDemo(ctx context.Context, o cli.DemoOptions) error {
 		return fmt.Errorf("find this program: %w", err)
 	}
 	return demo.Run(ctx, demo.Options{Executable: exe, Out: o.Stdout, JSONFile: o.JSON})
+}
+
+func runRehearsal(ctx context.Context, o cli.RehearseOptions) error {
+	exe, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	r, err := rehearse.Run(ctx, rehearse.Options{
+		Executable: exe, Service: o.Service, File: o.File, Only: o.Only, Env: o.Env, Load: o.Load, Minute: o.Minute, Limit: o.Limit,
+		Keep: o.Keep, Progress: o.Progress, Environ: []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")},
+	})
+	if err != nil {
+		return err
+	}
+	if err := r.Write(o.Stdout, o.JSON, o.JUnit); err != nil {
+		return err
+	}
+	return r.Err()
 }
 
 // role runs a role process. Serve starts it; it can also be a unit of systemd.

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -12,6 +14,7 @@ type deployFlags struct {
 	waitFlags
 	pipelineFlags
 	file, description, attach string
+	described                 string // file with a service as JSON, for those who alter what a service file says
 	force                     bool
 }
 
@@ -42,6 +45,9 @@ deployment of the deployment group. All faults of the files are said before anyt
 	cmd.Flags().BoolVar(&f.force, "force", false, "deploy an unchanged version again")
 	cmd.Flags().StringVar(&f.description, "description", "", "a note for the history")
 	cmd.Flags().StringVar(&f.attach, "attach", "", "wait for this running deployment instead of starting one")
+	cmd.Flags().StringVar(&f.described, "described", "", "deploy the service in this file, as JSON")
+	_ = cmd.Flags().MarkHidden("described") // the flag is there
+	cmd.MarkFlagsMutuallyExclusive("described", "file", "appspec", "attach")
 	cmd.MarkFlagsMutuallyExclusive("attach", "force")
 	cmd.MarkFlagsMutuallyExclusive("attach", "description")
 	cmd.MarkFlagsMutuallyExclusive("appspec", "file")
@@ -62,7 +68,7 @@ func (a *app) deploy(ctx context.Context, f deployFlags) error {
 	if f.appspec != "" {
 		return a.deployPipeline(ctx, f)
 	}
-	s, err := loadService(f.file)
+	s, err := f.service()
 	if err != nil {
 		return err
 	}
@@ -80,6 +86,22 @@ func (a *app) deploy(ctx context.Context, f deployFlags) error {
 		return a.nothingToDeploy(s.Name, out)
 	}
 	return a.startedDeployment(ctx, c, started{id: out.DeploymentID, what: "deployment of " + s.Name, document: out}, f.waitFlags)
+}
+
+// service is what is to be deployed.
+func (f deployFlags) service() (deploy.Service, error) {
+	if f.described == "" {
+		return loadService(f.file)
+	}
+	var s deploy.Service
+	content, err := os.ReadFile(f.described)
+	if err == nil {
+		err = json.Unmarshal(content, &s)
+	}
+	if err != nil {
+		return s, usagef("read service: %w", err)
+	}
+	return s, nil
 }
 
 func (a *app) nothingToDeploy(name string, out deploy.ApplyServiceOutput) error {

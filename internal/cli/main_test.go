@@ -62,6 +62,10 @@ func fakeRoles() Roles {
 			_, err := fmt.Fprintf(o.Stdout, "demo %q\n", o.JSON)
 			return err
 		},
+		Rehearse: func(_ context.Context, o RehearseOptions) error {
+			_, err := fmt.Fprintf(o.Stdout, "rehearse %s %q %v minute=%s json=%v\n", o.Service.Name, o.Only, o.Env, o.Minute, o.JSON)
+			return err
+		},
 		Controller: role,
 		Proxy:      role,
 		Runner:     func(context.Context, RoleOptions) error { return codedError{2} },

@@ -14,6 +14,8 @@ import (
 type Roles struct {
 	Serve func(context.Context, ServeOptions) error
 	Demo  func(context.Context, DemoOptions) error
+	// Rehearse prints what came of it; its error says that it was not as expected.
+	Rehearse func(context.Context, RehearseOptions) error
 	// Controller, Proxy and Runner are started by serve, or by systemd. Their arguments are their own.
 	Controller, Proxy, Runner func(context.Context, RoleOptions) error
 }
@@ -44,6 +46,9 @@ func (a *app) roleCommands() []*cobra.Command {
 	}
 	if a.roles.Demo != nil {
 		commands = append(commands, a.demoCommand())
+	}
+	if a.roles.Rehearse != nil {
+		commands = append(commands, a.rehearseCommand())
 	}
 	for _, r := range []struct {
 		name, does string

@@ -19,6 +19,7 @@ import (
 // verifyOptions are the flags of verify.
 type verifyOptions struct {
 	baseURL, allow   string
+	compareURL       string
 	vars, tags       []string
 	release          []string
 	parallel, repeat int
@@ -53,6 +54,7 @@ Secrets come from the environment or from files, as the scenario says; no result
 	})
 	f := cmd.Flags()
 	f.StringVar(&o.baseURL, "base-url", "", "URL that the paths of requests are below")
+	f.StringVar(&o.compareURL, "compare-url", "", "URL at which the old version answers, for scenarios with compare: blue")
 	f.StringArrayVar(&o.vars, "var", nil, "NAME=VALUE of one of the scenario's vars; repeat for more")
 	f.StringArrayVar(&o.tags, "tag", nil, "run only scenarios with this tag; repeat for any of several")
 	f.StringArrayVar(&o.release, "release", nil, "what is known of the release under test: version=, revision=, service=, task_set=")
@@ -110,6 +112,9 @@ func (a *app) verify(ctx context.Context, files []string, o verifyOptions) error
 	if err != nil {
 		return err
 	}
+	if o.compareURL != "" && !slices.ContainsFunc(all, (*scenario.Scenario).Compares) {
+		return usagef("--compare-url: no scenario compares with the old version (compare: blue)")
+	}
 	vars, err := o.variables(all)
 	if err != nil {
 		return err
@@ -161,7 +166,7 @@ func loadScenarios(files []string) ([]*scenario.Scenario, error) {
 
 // options are those that all runs share.
 func (o verifyOptions) options() (scenario.Options, error) {
-	opts := scenario.Options{BaseURL: o.baseURL, Allow: scenario.Effect(o.allow), Where: "by --allow"}
+	opts := scenario.Options{BaseURL: o.baseURL, CompareURL: o.compareURL, Allow: scenario.Effect(o.allow), Where: "by --allow"}
 	if !slices.Contains(scenario.Effects(), opts.Allow) {
 		return opts, usagef("--allow is read, write-and-clean or write, not %q", o.allow)
 	}

@@ -48,6 +48,7 @@ func project(t *testing.T) string {
 	write("empty/keep", "", 0o644)
 	write("reads.yaml", "{version: 1, vars: {path: /}, steps: [{request: \"GET ${{ vars.path }}\"}]}\n", 0o644)
 	write("writes.yaml", "{version: 1, vars: {item: null}, steps: [{request: POST /orders, json: {item: \"${{ vars.item }}\"}}]}\n", 0o644)
+	write("compares.yaml", "{version: 1, compare: blue, steps: [{request: GET /}]}\n", 0o644)
 	write("misspelt.yaml", "version: 1\nsteps:\n  - request: GET /\n    asert: [status == 200]\n", 0o644)
 	return dir
 }

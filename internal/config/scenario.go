@@ -49,6 +49,9 @@ func (d *decoder) scenarioFile(field string, h *deploy.Hook) {
 	if err := s.Refused(allow); err != nil {
 		d.fault(at, "runs on the production address: %s; allow: in the hook allows more", err)
 	}
+	if s.Compares() && onProduction(field) {
+		d.fault(at, "compares with the old version, which does not have the production address any more; use it in a hook before the switch")
+	}
 	if err := s.CheckVars(h.Scenario.Vars); err != nil {
 		d.fault(at, "%s", err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"greengate/internal/deploy"
 	"greengate/internal/scenario"
+	"greengate/internal/trial"
 )
 
 // verify runs the demo's check against a version of the sample service, by its production address or another.
@@ -50,23 +51,16 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-func TestLoad_countsFailures(t *testing.T) {
-	s := &sample{version: "v9"}
-	server := httptest.NewServer(s.routes())
+func TestLoad(t *testing.T) {
+	server := httptest.NewServer((&sample{version: "v9"}).routes())
+	defer server.Close()
 	l := startLoad(t.Context(), server.URL)
-	for l.total.Load() < 200 {
+	for total, _ := l.Counted(); total < 200; total, _ = l.Counted() {
 		if t.Context().Err() != nil {
 			t.Fatal(context.Cause(t.Context()))
 		}
 	}
-	server.Close()
-	for l.failed.Load() == 0 {
-		if t.Context().Err() != nil {
-			t.Fatal(context.Cause(t.Context()))
-		}
-	}
-	r := l.stop()
-	if r.Failed == 0 || len(r.Errors) == 0 || r.Versions["v9"]+r.Failed != r.Total {
+	if r := l.Stop(); r.Failed != 0 || r.Versions["v9"] != r.Total {
 		t.Errorf("counted %+v", r)
 	}
 }
@@ -86,7 +80,7 @@ func story() []Deployment {
 }
 
 func TestJudge(t *testing.T) {
-	good := Requests{Total: minRequests}
+	good := trial.Requests{Total: minRequests}
 	tests := []struct {
 		name  string
 		alter func(*Report)

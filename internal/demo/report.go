@@ -12,13 +12,14 @@ import (
 	"time"
 
 	"greengate/internal/deploy"
+	"greengate/internal/trial"
 )
 
 // Report is the demo's outcome for machines.
 type Report struct {
-	Requests    Requests     `json:"requests"`
-	Deployments []Deployment `json:"deployments"`
-	Seconds     float64      `json:"seconds"`
+	Requests    trial.Requests `json:"requests"`
+	Deployments []Deployment   `json:"deployments"`
+	Seconds     float64        `json:"seconds"`
 }
 
 // Deployment is one deployment of the demo.
@@ -53,7 +54,7 @@ type Verdict struct {
 }
 
 // report collects what the controller knows of the deployments.
-func (s *stage) report(ctx context.Context, requests Requests) (Report, error) {
+func (s *stage) report(ctx context.Context, requests trial.Requests) (Report, error) {
 	r := Report{Requests: requests}
 	var list deploy.ListDeploymentsOutput
 	if err := s.ask(ctx, &list, "history", service); err != nil {

@@ -1,19 +1,17 @@
 package demo
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
+
+	"greengate/internal/trial"
 )
 
 // Options of the demo.
@@ -29,9 +27,8 @@ const (
 	service = "shop"
 	// minRequests is how many requests the load must have sent before the demo ends.
 	minRequests = 20_000
-	// startLimit bounds the start of the installation, loadLimit the wait for the last requests.
-	startLimit = 20 * time.Second
-	loadLimit  = 40 * time.Second
+	// loadLimit bounds the wait for the last requests.
+	loadLimit = 40 * time.Second
 )
 
 // chapter is one version of the sample service and what is to become of it.
@@ -52,27 +49,32 @@ func chapters() []chapter {
 
 // stage is the installation in which the demo runs.
 type stage struct {
-	o                     Options
-	dir, production, test string
-	serve                 *exec.Cmd
-	served                chan error
-	load                  *load
-	violations            []string
+	o                Options
+	in               *trial.Installation
+	production, test string
+	load             *trial.Load
+	violations       []string
 }
 
 // Run tells the whole story and prints it. The error says what did not happen as told.
 func Run(ctx context.Context, o Options) (err error) {
-	dir, err := os.MkdirTemp("", "greengate-demo-")
-	if err != nil {
-		return fmt.Errorf("make demo folder: %w", err)
+	s := &stage{o: o}
+	if s.production, err = trial.FreeAddress(ctx); err != nil {
+		return err
 	}
-	s := &stage{o: o, dir: dir}
+	if s.test, err = trial.FreeAddress(ctx); err != nil {
+		return err
+	}
+	s.in, err = trial.Open(ctx, trial.Options{
+		Executable: o.Executable, Name: "demo", Log: o.Out, Env: []string{"PATH=/usr/local/bin:/usr/bin:/bin"},
+	})
+	if err != nil {
+		return err
+	}
 	defer func() {
 		err = errors.Join(err, s.close())
 	}()
-	if err := s.open(ctx); err != nil {
-		return err
-	}
+	s.say("%s", s.in.Greeting)
 	begin := time.Now()
 	for _, c := range chapters() {
 		if err := s.play(ctx, c); err != nil {
@@ -82,7 +84,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err := s.await(ctx); err != nil {
 		return err
 	}
-	requests := s.load.stop()
+	requests := s.load.Stop()
 	report, err := s.report(ctx, requests)
 	if err != nil {
 		return err
@@ -98,65 +100,6 @@ func (s *stage) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(s.o.Out, format+"\n", args...) // what is shown is no part of the outcome
 }
 
-// open starts the installation on free ports.
-func (s *stage) open(ctx context.Context) error {
-	var err error
-	if s.production, err = freeAddress(ctx); err != nil {
-		return err
-	}
-	if s.test, err = freeAddress(ctx); err != nil {
-		return err
-	}
-	s.serve = s.command(context.WithoutCancel(ctx), "serve", "--listen", "127.0.0.1:0", "--ephemeral")
-	stdout, err := s.serve.StdoutPipe()
-	if err != nil {
-		return fmt.Errorf("pipe: %w", err)
-	}
-	s.serve.Stderr = s.o.Out
-	s.serve.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C reaches us alone; we end it in order
-	if err := s.serve.Start(); err != nil {
-		return fmt.Errorf("start greengate serve: %w", err)
-	}
-	lines := make(chan string, 1)
-	s.served = make(chan error, 1)
-	go func() {
-		r := bufio.NewReader(stdout)
-		line, _ := r.ReadString('\n') // an early end shows as an empty line
-		lines <- line
-		_, _ = io.Copy(io.Discard, r)
-		s.served <- s.serve.Wait()
-	}()
-	select {
-	case line := <-lines:
-		if !strings.HasPrefix(line, "greengate: serving") {
-			return errors.New("greengate serve did not start")
-		}
-		s.say("%s", strings.TrimSpace(line))
-		return nil
-	case <-time.After(startLimit):
-		return fmt.Errorf("greengate serve was not ready within %s", startLimit)
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func freeAddress(ctx context.Context) (string, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String(), nil
-}
-
-// command is the binary itself with the demo's data folder and no environment of ours but the path.
-func (s *stage) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, s.o.Executable, append(args, "--data", filepath.Join(s.dir, "data"))...) //nolint:gosec // our own binary
-	cmd.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=" + s.dir}
-	cmd.Dir = s.dir
-	return cmd
-}
-
 // play deploys one version as a person would.
 func (s *stage) play(ctx context.Context, c chapter) error {
 	s.say("\n== %s", c.title)
@@ -164,8 +107,8 @@ func (s *stage) play(ctx context.Context, c chapter) error {
 	if err != nil {
 		return err
 	}
-	cmd := s.command(ctx, "deploy", "--file", file, "--wait", "--timeout", "1m")
-	cmd.Stdout, cmd.Stderr = s.o.Out, s.o.Out
+	cmd := s.in.Command(ctx, "deploy", "--file", file, "--wait", "--timeout", "1m")
+	cmd.Stdout = s.o.Out
 	err = cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
@@ -182,7 +125,7 @@ func (s *stage) play(ctx context.Context, c chapter) error {
 
 // write makes the version's greengate.yaml; it is a file that any service could have.
 func (s *stage) write(c chapter) (string, error) {
-	dir := filepath.Join(s.dir, c.version)
+	dir := filepath.Join(s.in.Dir, c.version)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("make folder of %s: %w", c.version, err)
 	}
@@ -211,10 +154,15 @@ drain: 5s
 	return file, nil
 }
 
+func (s *stage) sent() int64 {
+	total, _ := s.load.Counted()
+	return total
+}
+
 // await lets the load go on until it has sent enough.
 func (s *stage) await(ctx context.Context) error {
 	limit := time.Now().Add(loadLimit)
-	for s.load.total.Load() < minRequests && time.Now().Before(limit) {
+	for s.sent() < minRequests && time.Now().Before(limit) {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -226,35 +174,17 @@ func (s *stage) await(ctx context.Context) error {
 
 // ask runs a command that answers JSON.
 func (s *stage) ask(ctx context.Context, into any, args ...string) error {
-	cmd := s.command(ctx, append(args, "--json")...)
-	cmd.Stderr = s.o.Out
-	data, err := cmd.Output()
-	if err != nil {
-		return fmt.Errorf("run greengate %s: %w", strings.Join(args, " "), err)
+	code, err := s.in.Ask(ctx, into, args...)
+	if err == nil && code != 0 {
+		err = fmt.Errorf("greengate %s exited with %d", strings.Join(args, " "), code)
 	}
-	if err := json.Unmarshal(data, into); err != nil {
-		return fmt.Errorf("decode answer of greengate %s: %w", strings.Join(args, " "), err)
-	}
-	return nil
+	return err
 }
 
 // close ends the installation with everything in it and removes its folder.
 func (s *stage) close() error {
 	if s.load != nil {
-		s.load.stop()
+		s.load.Stop()
 	}
-	var err error
-	if s.served != nil {
-		err = s.serve.Process.Signal(syscall.SIGTERM)
-		select {
-		case serr := <-s.served:
-			err = errors.Join(err, serr)
-		case <-time.After(startLimit):
-			err = errors.Join(err, errors.New("greengate serve did not end"), s.serve.Process.Kill())
-		}
-	}
-	if rerr := os.RemoveAll(s.dir); rerr != nil {
-		err = errors.Join(err, fmt.Errorf("remove demo folder: %w", rerr))
-	}
-	return err
+	return s.in.Close()
 }

@@ -76,6 +76,8 @@ type HookCall struct {
 	TaskSet TaskSet   `json:"taskSet"`
 	Service string    `json:"service"`
 	Until   time.Time `json:"until"`
+	// First says that there is no old version: nothing to compare with.
+	First bool `json:"first,omitempty"`
 }
 
 // Watch says what to watch. Nothing of it is watched where it is zero.

@@ -50,6 +50,9 @@ func (h *Hooks) writeJob(id string, call deploy.HookCall) (string, error) {
 		},
 		Until: call.Until.Add(-min(jobMargin, left/5)), Result: h.result(id),
 	}
+	if !call.List.OnProduction() {
+		j.CompareURL, j.First = production, call.First // production is blue until the switch
+	}
 	if call.List.OnProduction() {
 		j.BaseURL, j.Where = production, "on the production address"
 		if j.Allow == "" {

@@ -122,6 +122,31 @@ func TestHooks_scenario(t *testing.T) {
 	}
 }
 
+// TestHooks_scenarioCompares: before the switch the production address is that of the old version.
+func TestHooks_scenarioCompares(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.listening()
+	c := m.scenarioCall("{version: 1, compare: {with: blue, ignore: [body.method]}, steps: [{name: look, request: GET /}]}",
+		deploy.HookList(deploy.PhaseAfterAllowTestTraffic))
+	v := m.verdict(c)
+	got, err := json.Marshal(v.Checks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v.Status != deploy.VerdictFail || !strings.Contains(string(got), `"expected":"\"production\"","actual":"\"test\""`) {
+		t.Errorf("verdict %s %s: %s", v.Status, v.Message, got)
+	}
+	c.First = true
+	if err := m.hooks.Start(t.Context(), "d-1/4", c); err != nil {
+		t.Fatal(err)
+	}
+	v, err = m.hooks.Await(t.Context(), "d-1/4", c)
+	if err != nil || v.Status != deploy.VerdictPass || !strings.Contains(fmt.Sprint(v.Checks), "there is no old version") {
+		t.Errorf("the first version: %+v, %v", v, err)
+	}
+}
+
 // TestHooks_scenarioRefused: a step that writes is an error on the production address, and nothing of the scenario is run.
 func TestHooks_scenarioRefused(t *testing.T) {
 	t.Parallel()

@@ -29,6 +29,7 @@ type observation struct {
 	// problems are failed checks that no expression makes.
 	problems []Assertion
 	checks   []Assertion // passed ones
+	answered *exchange   // of a request
 }
 
 // attempt does what the step says once, or as often as repeat says, and judges what it saw.
@@ -45,6 +46,11 @@ func (x *execution) attempt(ctx context.Context, st *step, sc *scope) tried {
 		o, err := x.observe(ctx, st, sc)
 		if err != nil {
 			return x.unobserved(t, o, err, sc)
+		}
+		if i+1 == st.repeat {
+			if err := x.compare(ctx, st, sc, &o); err != nil {
+				return x.unobserved(t, o, err, sc)
+			}
 		}
 		latencies = append(latencies, o.seen["latency"])
 		o.seen["latencies"] = latencies

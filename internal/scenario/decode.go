@@ -291,7 +291,7 @@ func (d *decoder) include(n, given *node, names env, section string) (*inclusion
 	}
 	d.faults = append(d.faults, d.loader.parse(path.Clean(name), func(own *decoder, tree *node) {
 		inner = own.names(&in.program, tree)
-		for _, key := range []string{"setup", "cleanup", "tls", "headers", "expect_release", "timeout", "cookies"} {
+		for _, key := range []string{"setup", "cleanup", "tls", "headers", "expect_release", "compare", "timeout", "cookies"} {
 			if tree.child(key) != nil {
 				d.fault(n.at, "%s has %s, which is for the outermost file alone", n.text, key)
 			}

@@ -78,6 +78,7 @@ func reference(t *testing.T) string {
 	for _, d := range []struct{ name, title string }{
 		{"auth", "`auth`"},
 		{"capture", "`capture` with a secret"},
+		{"compare", "`compare` as a mapping"},
 		{"expectRelease", "`expect_release`"},
 		{"part", "`multipart` with a file"},
 		{"retry", "`retry`"},
@@ -101,7 +102,7 @@ func TestSchema_described(t *testing.T) {
 		t.Fatal(err)
 	}
 	defs, _ := doc["$defs"].(map[string]any)
-	for _, object := range []any{doc, defs["step"], defs["run"], defs["tls"], defs["retry"], defs["websocket"]} {
+	for _, object := range []any{doc, defs["step"], defs["compare"], defs["run"], defs["tls"], defs["retry"], defs["websocket"]} {
 		m, _ := object.(map[string]any)
 		properties, _ := m["properties"].(map[string]any)
 		for name, p := range properties {

@@ -23,37 +23,51 @@ const (
 
 // ask sends the step's request and returns what came back.
 func (x *execution) ask(ctx context.Context, st *step, sc *scope) (observation, error) {
-	req, sent, err := x.build(st.request, x.values(sc, nil))
+	req, sent, err := x.build(st.request, x.values(sc, nil), x.o.BaseURL)
 	if err != nil {
 		return observation{}, err
 	}
 	// A redirect changes the request's headers in its copies alone, and the jar adds its cookies to them.
-	cookies := x.client.Jar != nil && len(x.client.Jar.Cookies(req.URL)) > 0
-	o := observation{keep: func(a *Attempt) { a.Request = x.recordRequest(req, sent, cookies) }}
+	var cookies []*http.Cookie
+	if x.client.Jar != nil {
+		cookies = x.client.Jar.Cookies(req.URL)
+	}
+	o := observation{keep: func(a *Attempt) { a.Request = x.recordRequest(req, sent, len(cookies) > 0) }}
 	clock := &stopwatch{begin: time.Now()}
 	ctx = httptrace.WithClientTrace(following(ctx, st.request.redirects), clock.trace())
-	res, err := x.client.Do(req.WithContext(ctx)) //nolint:bodyclose // closed below, where there is one
+	res, raw, err := receive(x.client, req.WithContext(ctx)) //nolint:bodyclose // it is closed
+	latency := time.Since(clock.begin)
+	timings := clock.timings(latency)
+	if keep := o.keep; res != nil {
+		o.keep = func(a *Attempt) {
+			keep(a)
+			a.Response, a.Timings = x.recordResponse(res, raw), timings
+		}
+	}
 	if err != nil {
-		return o, transportError(ctx, err)
+		return o, err
+	}
+	o.seen = x.answer(res, raw, latency)
+	o.answered = &exchange{req: req, cookies: cookies, res: res, raw: raw, body: o.seen["body"]}
+	o.checks, o.problems = x.proofs(st, res, raw)
+	return o, nil
+}
+
+// receive sends a request and reads its answer to the end. With an error it may have a part of the answer.
+func receive(client *http.Client, req *http.Request) (*http.Response, []byte, error) {
+	res, err := client.Do(req)
+	if err != nil {
+		return nil, nil, transportError(req.Context(), err)
 	}
 	raw, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	_ = res.Body.Close() // everything that is needed was read
-	latency := time.Since(clock.begin)
-	timings := clock.timings(latency)
-	keep := o.keep
-	o.keep = func(a *Attempt) {
-		keep(a)
-		a.Response, a.Timings = x.recordResponse(res, raw), timings
+	switch {
+	case err != nil:
+		return res, raw, transportError(req.Context(), fmt.Errorf("read answer: %w", err))
+	case len(raw) > maxAnswer:
+		return res, raw, fmt.Errorf("the answer has more than %d bytes", maxAnswer)
 	}
-	if err != nil {
-		return o, transportError(ctx, fmt.Errorf("read answer: %w", err))
-	}
-	if len(raw) > maxAnswer {
-		return o, fmt.Errorf("the answer has more than %d bytes", maxAnswer)
-	}
-	o.seen = x.answer(res, raw, latency)
-	o.checks, o.problems = x.proofs(st, res, raw)
-	return o, nil
+	return res, raw, nil
 }
 
 // transportError says why there was no answer, without the method and URL that the record has.

@@ -19,9 +19,12 @@ type Job struct {
 	Files   map[string][]byte `json:"files"`
 	BaseURL string            `json:"baseUrl"`
 	Release Release           `json:"release"`
-	Vars    map[string]string `json:"vars,omitempty"`
-	Allow   Effect            `json:"allow,omitempty"`
-	Where   string            `json:"where,omitempty"`
+	// CompareURL is where the old release answers; First says that there is none.
+	CompareURL string            `json:"compareUrl,omitempty"`
+	First      bool              `json:"first,omitempty"`
+	Vars       map[string]string `json:"vars,omitempty"`
+	Allow      Effect            `json:"allow,omitempty"`
+	Where      string            `json:"where,omitempty"`
 	// Until is when setup and steps must have ended, so that cleanup and the result still have time.
 	Until time.Time `json:"until"`
 	// Result is the path of the file that gets the result, as JSON.
@@ -75,7 +78,7 @@ func RunJob(ctx context.Context, path string, getenv func(string) string, out io
 		defer cancel()
 	}
 	r := s.Run(ctx, Options{
-		BaseURL: j.BaseURL, Vars: j.Vars, Release: j.Release, Allow: j.Allow, Where: j.Where, Getenv: getenv,
+		BaseURL: j.BaseURL, CompareURL: j.CompareURL, First: j.First, Vars: j.Vars, Release: j.Release, Allow: j.Allow, Where: j.Where, Getenv: getenv,
 		Progress: func(st StepResult) { _ = WriteStep(out, st, false) }, // who reads the log is not part of the outcome
 	})
 	_ = WriteVerdict(out, r, false)

@@ -226,8 +226,10 @@ func (d *decoder) scenario(s *Scenario, tree *node) {
 		s.headers = append(s.headers, field{e.key, d.template(e.value, names)})
 	}
 	d.tls(&s.tls, tree.child("tls"))
+	d.compare(s, tree.child("compare"))
 	first := d.expect(s, tree.child("expect_release"), names)
 	d.steps(&s.program, tree, names)
+	d.comparable(s)
 	if first != nil {
 		s.steps = append([]*step{first}, s.steps...)
 	}
@@ -296,7 +298,7 @@ func (d *decoder) expect(s *Scenario, n *node, names env) *step {
 		}
 	default:
 		st := &step{
-			name: expectName, kind: stepRequest, file: d.file, at: n.at, repeat: 1, timeout: defaultStepTimeout, effect: EffectRead,
+			name: expectName, kind: stepRequest, file: d.file, at: n.at, repeat: 1, timeout: defaultStepTimeout, effect: EffectRead, proof: true,
 			request: d.request(target, n, names),
 		}
 		if st.request != nil && !st.request.reads() {

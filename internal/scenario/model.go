@@ -51,6 +51,7 @@ type Scenario struct {
 	timeout time.Duration
 	program
 	expect  *expectation
+	compare *comparison
 	tls     tlsOptions
 	noJar   bool
 	headers []field
@@ -130,6 +131,8 @@ type step struct {
 	retry    *retry
 	repeat   int
 	timeout  time.Duration
+	// proof marks the step of expect_release: its answer is of one release, and compared with that of no other.
+	proof bool
 }
 
 type request struct {

@@ -14,13 +14,13 @@ import (
 	"strings"
 )
 
-// build makes the request with every template resolved. An error is unready: nothing was sent.
-func (x *execution) build(r *request, values map[string]any) (*http.Request, []byte, error) {
+// build makes the request with every template resolved; paths are below base. An error is unready: nothing was sent.
+func (x *execution) build(r *request, values map[string]any, base string) (*http.Request, []byte, error) {
 	target, err := r.target.string(values)
 	if err != nil {
 		return nil, nil, unready{err}
 	}
-	u, err := x.address(target)
+	u, err := address(target, base)
 	if err != nil {
 		return nil, nil, unready{err}
 	}
@@ -73,8 +73,8 @@ func (x *execution) headers(req *http.Request, r *request, values map[string]any
 	return nil
 }
 
-// address is where a path or URL leads.
-func (x *execution) address(target string) (*url.URL, error) {
+// address is where a path below base, or a URL, leads.
+func address(target, base string) (*url.URL, error) {
 	for scheme, other := range map[string]string{"ws://": "http://", "wss://": "https://"} {
 		if rest, ok := strings.CutPrefix(target, scheme); ok {
 			target = other + rest
@@ -87,10 +87,10 @@ func (x *execution) address(target string) (*url.URL, error) {
 		}
 		return u, nil
 	}
-	if x.o.BaseURL == "" {
+	if base == "" {
 		return nil, fmt.Errorf("%s is below the base URL, and none was given", target)
 	}
-	u, err := url.Parse(strings.TrimSuffix(x.o.BaseURL, "/") + target)
+	u, err := url.Parse(strings.TrimSuffix(base, "/") + target)
 	if err != nil {
 		return nil, fmt.Errorf("%q is not a path", target)
 	}

@@ -70,12 +70,14 @@ type StepResult struct {
 
 // Attempt is one try of a step.
 type Attempt struct {
-	Number     int         `json:"number"`
-	Verdict    Verdict     `json:"verdict"`
-	Message    string      `json:"message,omitempty"`
-	Start      time.Time   `json:"start"`
-	Request    *Request    `json:"request,omitempty"`
-	Response   *Response   `json:"response,omitempty"`
+	Number   int       `json:"number"`
+	Verdict  Verdict   `json:"verdict"`
+	Message  string    `json:"message,omitempty"`
+	Start    time.Time `json:"start"`
+	Request  *Request  `json:"request,omitempty"`
+	Response *Response `json:"response,omitempty"`
+	// Blue is what the old release answered, where the scenario compares with it.
+	Blue       *Response   `json:"blue,omitempty"`
 	Timings    *Timings    `json:"timings,omitempty"`
 	Program    *Program    `json:"program,omitempty"`
 	Messages   []string    `json:"messages,omitempty"`

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,6 +24,9 @@ type Options struct {
 	// Vars are values of the scenario's vars.
 	Vars    map[string]string
 	Release Release
+	// CompareURL is where the old release answers, for a scenario that compares with it. First says that there is none.
+	CompareURL string
+	First      bool
 	// Allow is the strongest effect class that a step may have here; empty allows all. Where says in words where that is.
 	Allow Effect
 	Where string
@@ -39,6 +43,8 @@ type execution struct {
 	client *http.Client
 	mask   *masker
 	trace  string
+	// compares counts the answers that were held against those of the old release.
+	compares atomic.Int64
 
 	mu      sync.Mutex // guards what follows
 	results []StepResult
@@ -77,6 +83,9 @@ func (s *Scenario) Run(ctx context.Context, o Options) Result {
 	}
 	r.BaseURL = x.mask.text(r.BaseURL)
 	r.settle()
+	if r.Verdict == Pass && s.compare != nil && x.compares.Load() == 0 {
+		r.Verdict, r.Message = Error, "no answer came from below the base URL, so nothing was compared with blue"
+	}
 	r.Seconds = time.Since(begin).Seconds()
 	return r
 }
@@ -120,6 +129,9 @@ func (x *execution) ready() error {
 		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 			return fmt.Errorf("the base URL %q is not an http URL", x.o.BaseURL)
 		}
+	}
+	if err := x.comparable(); err != nil {
+		return err
 	}
 	for _, list := range [][]*step{x.s.setup, x.s.steps, x.s.cleanup} {
 		if st := refused(list, x.o.Allow); st != nil {

@@ -111,6 +111,12 @@ func (a Attempt) evidence(b *strings.Builder) {
 	if r := a.Response; r != nil && r.Body.Text != "" {
 		line(b, "body: %s", clip(strings.TrimSpace(r.Body.Text), 400))
 	}
+	if r := a.Blue; r != nil {
+		line(b, "blue -> %d", r.Status)
+		if r.Body.Text != "" {
+			line(b, "body: %s", clip(strings.TrimSpace(r.Body.Text), 400))
+		}
+	}
 	if p := a.Program; p != nil {
 		line(b, "%s -> exit code %d", strings.Join(p.Command, " "), p.ExitCode)
 		for _, out := range []string{p.Stdout.Text, p.Stderr.Text} {

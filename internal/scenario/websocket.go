@@ -67,7 +67,7 @@ func (x *execution) dialogue(st *step, values map[string]any) (*websocket.Config
 	if err != nil {
 		return nil, nil, err
 	}
-	u, err := x.address(target)
+	u, err := address(target, x.o.BaseURL)
 	if err != nil {
 		return nil, nil, err
 	}
