@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"greengate/internal/config"
+	"greengate/internal/sigv4"
 )
 
 // awsClient speaks the AWS APIs of a pipeline: a controller answers them, and Amazon does.
@@ -79,7 +80,7 @@ func (c *awsClient) query(ctx context.Context, service, version string, form url
 
 // function reads what Lambda has of a function (GetFunction), by its name or ARN; false where it has none.
 func (c *awsClient) function(ctx context.Context, name string, out any) (bool, error) {
-	answer, err := c.send(ctx, serviceLambda, functionPrefix+escapeSegment(name), nil, nil)
+	answer, err := c.send(ctx, serviceLambda, functionPrefix+sigv4.EscapeSegment(name), nil, nil)
 	if e, ok := errors.AsType[*wireError](err); ok && e.Status == http.StatusNotFound {
 		return false, nil
 	}
@@ -123,11 +124,6 @@ func (c *awsClient) send(ctx context.Context, service, path string, header http.
 		return nil, decodeAny(status, answer)
 	}
 	return answer, nil
-}
-
-// escapeSegment writes a name as one segment of a path, as the canonical form of Signature Version 4 wants it.
-func escapeSegment(s string) string {
-	return strings.ReplaceAll(url.QueryEscape(s), "+", "%20")
 }
 
 // decodeAny reads an error of any of the protocols.

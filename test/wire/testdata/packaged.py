@@ -1,0 +1,144 @@
+"""A packaged scenario as a function: `python3 packaged.py NAME`. $GREENGATE is the program, $FOLDER a folder of the story's own."""
+import subprocess
+
+import boto3
+
+from site_of import *  # noqa: F403
+from site_of import document, ended, get, iam, info, role, until, Site
+
+functions, logs = boto3.client("lambda"), boto3.client("logs")
+FOLDER = os.environ["FOLDER"]
+SCENARIO = """version: 1
+name: the new version answers
+secrets: [PASSWORD]
+steps:
+  - name: home
+    request: GET /
+    headers: {X-Password: "${{ secrets.PASSWORD }}"}
+    assert: [status == 200, raw == release.version]
+"""
+SLOW = """version: 1
+name: takes its time
+steps:
+  - wait: 30s
+  - request: GET /
+"""
+
+
+def greengate(*args):
+    done = subprocess.run([os.environ["GREENGATE"], *args], capture_output=True, text=True)
+    assert done.returncode == 0, done
+    return done.stdout
+
+
+def written(name, text):
+    path = f"{FOLDER}/{name}.yaml"
+    with open(path, "w") as f:
+        f.write(text)
+    return path
+
+
+def packaged(name, scenario, *flags):
+    zip = f"{FOLDER}/{name}.zip"
+    out = json.loads(greengate("package", "hook", "--scenario", scenario, "-o", zip, "--json", *flags))
+    with open(zip, "rb") as f:
+        content = f.read()
+    assert out["bytes"] == len(content) and out["arch"] == "x86_64" and out["runtime"] == "provided.al2023", out
+    return content
+
+
+def policies(function, application):
+    return json.loads(greengate("package", "policy", "--application", application, "--deployment-group", "g", "--function", function))
+
+
+def own_role(name, trust, policy):
+    """A role with exactly one printed policy."""
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
+    iam.put_role_policy(RoleName=name, PolicyName="hook", PolicyDocument=json.dumps(policy))
+    return "arn:aws:iam::000000000000:role/" + name
+
+
+def function(name, content, role, timeout=40, **env):
+    return functions.create_function(
+        FunctionName=name, Runtime="provided.al2023", Handler="bootstrap", Role=role, Code={"ZipFile": content}, Timeout=timeout, MemorySize=256,
+        Environment={"Variables": env})["FunctionArn"]
+
+
+def log(name):
+    events = logs.filter_log_events(logGroupName="/aws/lambda/" + name)["events"]
+    return [e["message"].rstrip("\n") for e in events]
+
+
+def ours(name):
+    """What the function itself said, without what Lambda says of an invocation."""
+    return [line for line in log(name) if not line.startswith(("START ", "END ", "REPORT ", "INIT_START "))]
+
+
+def codedeploy():
+    """The zip as a hook of CodeDeploy, with the printed policies and no other right: one deployment passes, one fails."""
+    content = packaged("check", written("check", SCENARIO), "--release", "version=v2")
+    assert content == packaged("again", f"{FOLDER}/check.yaml", "--release", "version=v2"), "the same input, other bytes"
+    s = Site("packaged")
+    p = policies("packaged-check", s.name)
+    s.change(serviceRoleArn=own_role("packaged-deploy", p["serviceTrust"], p["service"]))
+    arn = function("packaged-check", content, own_role("packaged-check", p["functionTrust"], p["function"]),
+                   TEST_URL=f"http://{s.test}", PASSWORD="open sesame")
+    id = s.deploy("v2", hooks={"AfterAllowTestTraffic": arn})
+    d = ended(id)
+    assert d["status"] == "Succeeded" and get(s.production) == "v2", (d, log("packaged-check"))
+    verdict = until("the verdict is logged", lambda: [line for line in ours("packaged-check") if line.startswith("GREENGATE VERDICT ")])
+    assert verdict[0].startswith(f"GREENGATE VERDICT pass deployment={id} execution=") and " told=Succeeded the new version answers in " in verdict[0], verdict
+    assert ours("packaged-check")[-1] == verdict[-1], ours("packaged-check")
+
+    id = s.deploy("v3", hooks={"AfterAllowTestTraffic": arn})
+    d = ended(id)
+    assert d["status"] == "Failed" and d["errorInformation"]["code"] == "HOOK_EXECUTION_FAILURE" and get(s.production) == "v2", d
+    verdict = until("the verdict is logged", lambda: [line for line in ours("packaged-check") if f"VERDICT fail deployment={id} " in line])
+    assert " told=Failed " in verdict[0], verdict
+    text = "\n".join(log("packaged-check"))
+    assert 'left   "v3"' in text and 'right  "v2"' in text and "open sesame" not in text, text
+
+
+EVENT = {  # as ECS sends it: AWS's blog, "Build custom lifecycle hooks for Amazon ECS blue/green deployments"
+    "executionId": "b9b5c8b3-0b0e-4a7c-9a62-3f1b2c4d5e6f", "lifecycleStage": "POST_TEST_TRAFFIC_SHIFT",
+    "resourceArn": "arn:aws:ecs:us-east-1:000000000000:service-deployment/c/web/Nf7RUZ0vcTnMVmPfRe5mE",
+    "executionDetails": {
+        "serviceArn": "arn:aws:ecs:us-east-1:000000000000:service/c/web",
+        "targetServiceRevisionArn": "arn:aws:ecs:us-east-1:000000000000:service-revision/c/web/4980306466373577095",
+        "testTrafficWeights": {}, "productionTrafficWeights": {}},
+    "hookDetails": {"team": "shop"}}
+
+
+def invoke(name, event):
+    out = functions.invoke(FunctionName=name, Payload=json.dumps(event))
+    answer = json.loads(out["Payload"].read())
+    assert "FunctionError" not in out, answer
+    return answer
+
+
+def native():
+    """ECS's own lifecycle hooks: the verdict is what the function returns."""
+    s = Site("native")
+    p = policies("native-check", s.name)
+    reporter = own_role("native-check", p["functionTrust"], p["function"])
+    content = packaged("native", written("native", SCENARIO), "--base-url", f"http://{s.test}")
+    function("native-check", content, reporter, PASSWORD="x", RELEASE_VERSION="v1")
+    assert invoke("native-check", EVENT) == {"hookStatus": "SUCCEEDED"}
+    functions.update_function_configuration(FunctionName="native-check", Environment={"Variables": {"PASSWORD": "x", "RELEASE_VERSION": "v2"}})
+    assert invoke("native-check", EVENT) == {"hookStatus": "FAILED"}
+    verdict = until("the verdict is logged", lambda: [line for line in ours("native-check") if "VERDICT fail " in line])
+    assert f'deployment={EVENT["resourceArn"]} execution={EVENT["executionId"]} told=FAILED ' in verdict[0], verdict
+
+    slow = packaged("slow", written("slow", SLOW), "--base-url", f"http://{s.test}")
+    function("native-slow", slow, reporter, timeout=4)
+    answer = invoke("native-slow", EVENT)
+    assert answer["hookStatus"] == "IN_PROGRESS" and answer["callBackDelay"] == 30 and answer["hookDetails"]["team"] == "shop", answer
+    since = answer["hookDetails"]["greengate"]["since"]
+    answer = invoke("native-slow", {**EVENT, "hookDetails": answer["hookDetails"]})
+    assert answer["hookDetails"]["greengate"]["since"] == since, answer
+    answer["hookDetails"]["greengate"]["since"] = "2026-01-01T00:00:00Z"
+    assert invoke("native-slow", {**EVENT, "hookDetails": answer["hookDetails"]}) == {"hookStatus": "FAILED"}
+
+
+if __name__ == "__main__":
+    {"codedeploy": codedeploy, "native": native}[sys.argv[1]]()
