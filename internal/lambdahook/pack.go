@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"time"
 
 	"greengate/internal/scenario"
 )
@@ -58,9 +59,9 @@ func Write(w io.Writer, bootstrap io.Reader, s Settings) error {
 	return nil
 }
 
-// create begins a file without a time, which would differ from run to run.
+// create begins a file whose time is always the same, the first that a zip can say.
 func create(z *zip.Writer, name string, mode fs.FileMode) (io.Writer, error) {
-	h := &zip.FileHeader{Name: name, Method: zip.Deflate}
+	h := &zip.FileHeader{Name: name, Method: zip.Deflate, Modified: time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)}
 	h.SetMode(mode)
 	return z.CreateHeader(h)
 }

@@ -15,7 +15,7 @@ func TestPackaged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"codedeploy", "native"} {
+	for _, name := range []string{"codedeploy", "native", "same"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			i.run(t, dir, "env", "GREENGATE="+binary, "python3", "packaged.py", name)
