@@ -21,8 +21,14 @@ type awsClient struct {
 	at config.Endpoints
 }
 
-func (a *app) connectAWS() (*awsClient, error) {
+// connectAWS finds the controller, or AWS where none is known; with aws it is AWS, or what AWS_ENDPOINT_URL names.
+func (a *app) connectAWS(aws bool) (*awsClient, error) {
 	at, err := config.FindEndpoints(a.flags, a.env.Getenv)
+	if aws {
+		if at, err = config.FindAWS(a.env.Getenv); err != nil {
+			err = withHint(usage(err), `eval "$(aws configure export-credentials --format env)" gives the keys of a profile`)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -43,6 +49,8 @@ const (
 	serviceIAM     = "iam"
 	versionIAM     = "2010-05-08"
 	serviceLambda  = "lambda"
+	serviceLogs    = "logs"
+	prefixLogs     = "Logs_20140328."
 	functionPrefix = "/2015-03-31/functions/"
 )
 
@@ -56,6 +64,11 @@ func (c *awsClient) ecs(ctx context.Context, operation string, in, out any) erro
 	return c.json(ctx, serviceECS, prefixECS+operation, in, out)
 }
 
+// logs does an operation of CloudWatch Logs.
+func (c *awsClient) logs(ctx context.Context, operation string, in, out any) error {
+	return c.json(ctx, serviceLogs, prefixLogs+operation, in, out)
+}
+
 func (c *awsClient) json(ctx context.Context, service, target string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
@@ -64,6 +77,9 @@ func (c *awsClient) json(ctx context.Context, service, target string, in, out an
 	answer, err := c.send(ctx, service, "/", http.Header{"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {target}}, body)
 	if err != nil {
 		return err
+	}
+	if len(bytes.TrimSpace(answer)) == 0 {
+		return nil // an operation without output
 	}
 	return c.decoded(json.Unmarshal(answer, out))
 }

@@ -198,5 +198,65 @@ def same():
         assert steady(other) == steady(by_hand), f"{name}: {json.dumps(steady(other))}\n{json.dumps(steady(by_hand))}"
 
 
+def watcher(application, function):
+    """The environment of somebody who may watch, and nothing else; a data folder of a controller is not there."""
+    iam.create_user(UserName="watcher-" + application)
+    iam.put_user_policy(UserName="watcher-" + application, PolicyName="watch", PolicyDocument=json.dumps(policies(function, application)["watch"]))
+    key = iam.create_access_key(UserName="watcher-" + application)["AccessKey"]
+    return {"PATH": os.environ["PATH"], "AWS_ENDPOINT_URL": os.environ["AWS_ENDPOINT_URL"], "AWS_REGION": "us-east-1", "GREENGATE_DATA": "/nowhere",
+            "AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+
+
+def watch():
+    """greengate watch sees the verdicts, presses the button for a version that has passed, and only for that one."""
+    s = Site("watched")
+    p = policies("watched-check", s.name)
+    function("watched-check", packaged("watched", written("watched", SCENARIO)), own_role("watched-check", p["functionTrust"], p["function"]),
+             TEST_URL=f"http://{s.test}", PASSWORD="x", RELEASE_VERSION="v2")
+    env = watcher(s.name, "watched-check")
+
+    def see(id, code, *flags):
+        done = subprocess.run([os.environ["GREENGATE"], "watch", id, "--aws", "--interval", "200ms", *flags], env=env, capture_output=True, text=True)
+        assert done.returncode == code, done
+        return done.stdout
+
+    s.waits(ready=600)
+    id = s.deploy("v2", hooks={"AfterAllowTestTraffic": "watched-check"})
+    until("it waits", lambda: info(id)["status"] == "Ready", 90)
+    out = see(id, 7, "--continue-when-verified", "--function", "nobody", "--timeout", "2s")
+    assert "not continued: nobody has said no verdict in its log" in out and info(id)["status"] == "Ready", out
+    out = see(id, 0, "--continue-when-verified")
+    assert "verdict   watched-check  pass: the new version answers in " in out and "continue  rerouting traffic" in out and get(s.production) == "v2", out
+
+    id = s.deploy("v3", hooks={"AfterAllowTestTraffic": "watched-check"})
+    out = see(id, 4, "--continue-when-verified")
+    assert "verdict   watched-check  fail: " in out and 'left   "v3"' in out and 'right  "v2"' in out and "rerouting" not in out, out
+    assert get(s.production) == "v2"
+
+
+def check():
+    """greengate check --aws finds both permissions that a hook needs and has not."""
+    import io
+    import zipfile
+    trust = policies("x", "x")
+    empty = document({"Effect": "Allow", "Action": "sts:GetCallerIdentity", "Resource": "*"})
+    s = Site("checked")
+    s.change(serviceRoleArn=own_role("checked-deploy", trust["serviceTrust"], json.loads(empty)))
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as z:
+        z.writestr("bootstrap", "#!/bin/sh\n")
+    function("checked-check", code.getvalue(), own_role("checked-check", trust["functionTrust"], json.loads(empty)))
+    spec = written("appspec", s.appspec(s.task("v2"), AfterAllowTestTraffic="checked-check"))
+    session = boto3.Session().get_credentials()
+    env = {"AWS_ENDPOINT_URL": os.environ["AWS_ENDPOINT_URL"], "AWS_REGION": "us-east-1", "GREENGATE_DATA": "/nowhere",
+           "AWS_ACCESS_KEY_ID": session.access_key, "AWS_SECRET_ACCESS_KEY": session.secret_key}
+    done = subprocess.run([os.environ["GREENGATE"], "check", "--aws", "--appspec", spec, "--application", s.name, "--deployment-group", "g", "--json"],
+                          env=env, capture_output=True, text=True)
+    findings = [f["message"] for f in json.loads(done.stdout)["findings"] if f["level"] == "error"]
+    assert done.returncode == 3 and len(findings) == 2, done
+    assert "checked-deploy does not allow lambda:InvokeFunction on " in findings[0], findings
+    assert "checked-check does not allow codedeploy:PutLifecycleEventHookExecutionStatus on " in findings[1], findings
+
+
 if __name__ == "__main__":
-    {"codedeploy": codedeploy, "native": native, "same": same}[sys.argv[1]]()
+    {"codedeploy": codedeploy, "native": native, "same": same, "watch": watch, "check": check}[sys.argv[1]]()
