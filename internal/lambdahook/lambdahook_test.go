@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -216,8 +217,13 @@ func TestServe_time(t *testing.T) {
 	s := newSite(t)
 	s.deadline = 2 * time.Second
 	answer, log := s.invoke(t, slow, twoIDs)
-	if v := last(t, log); v.Verdict != scenario.Error || v.Told != "Failed" || !strings.Contains(strings.Join(log, "\n"), "the function's time is over") {
-		t.Errorf("%s\n%s", answer, strings.Join(log, "\n"))
+	if v := last(t, log); v.Verdict != scenario.Error || v.Told != "Failed" {
+		t.Errorf("%s: %+v", answer, v)
+	}
+	for _, want := range []string{`the function's time is over`, `cleanup's time limit of \d+(\.\d+)?ms has passed`} {
+		if !regexp.MustCompile(want).MatchString(strings.Join(log, "\n")) {
+			t.Errorf("%s is not in\n%s", want, strings.Join(log, "\n"))
+		}
 	}
 	s = newSite(t)
 	s.deadline = 2 * time.Second
