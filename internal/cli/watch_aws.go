@@ -254,7 +254,7 @@ func (l *hookLogs) explain(r scenario.Result) {
 // unverified says what is missing to a pass of every function before the switch; empty for nothing.
 func (l *hookLogs) unverified() string {
 	if l.before == 0 {
-		return "no hook function before the switch is known"
+		return "no hook function before the switch is known; name them with --function"
 	}
 	for _, name := range l.functions[:l.before] {
 		v, ok := l.verdicts[name]

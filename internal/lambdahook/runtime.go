@@ -45,7 +45,7 @@ func Serve(ctx context.Context, getenv func(string) string, out io.Writer) error
 	for {
 		if err := rt.serve(ctx, h); err != nil {
 			if ctx.Err() != nil {
-				return nil //nolint:nilerr // the sandbox ends
+				return nil // the sandbox ends
 			}
 			return err
 		}
@@ -54,7 +54,7 @@ func Serve(ctx context.Context, getenv func(string) string, out io.Writer) error
 
 // load reads the settings beside the bootstrap.
 func load(getenv func(string) string, out io.Writer) (*hook, error) {
-	content, err := os.ReadFile(filepath.Join(getenv(taskRoot), settingsName)) //nolint:gosec // Lambda names the folder
+	content, err := os.ReadFile(filepath.Join(getenv(taskRoot), settingsName))
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w; greengate package hook puts it beside the bootstrap", settingsName, err)
 	}
