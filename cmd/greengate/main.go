@@ -19,6 +19,7 @@ import (
 	"greengate/internal/cli"
 	"greengate/internal/config"
 	"greengate/internal/demo"
+	"greengate/internal/lambdahook"
 	"greengate/internal/rehearse"
 	"greengate/internal/runner"
 	"greengate/internal/supervise"
@@ -39,6 +40,9 @@ func run(args []string) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if lambdahook.InLambda(os.Args[0], os.Getenv) {
+		return plain(lambdahook.Serve(ctx, os.Getenv, os.Stdout))
+	}
 	if len(args) > 0 {
 		if args[0] == demo.ServiceArg {
 			return plain(demo.RunService(ctx, os.Getenv))

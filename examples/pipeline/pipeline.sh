@@ -12,7 +12,7 @@ code=0
 greengate deploy --appspec appspec.yaml --taskdef taskdef.json --image IMAGE1_NAME="$image" --application shop --deployment-group live \
   --description "build $version" --wait --timeout 30m || code=$?
 case $code in
-0) ./verify.sh "$SHOP_URL" "$version" ;;
+0) greengate verify production.yaml --base-url "$SHOP_URL" --release version="$version" ;;
 4 | 6) echo "$version is not deployed; production is proven on the version before it" >&2 ;;
 *) echo "$version is not deployed, or not known to be: look at production (exit code $code)" >&2 ;;
 esac

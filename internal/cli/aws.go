@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"greengate/internal/config"
+	"greengate/internal/sigv4"
 )
 
 // awsClient speaks the AWS APIs of a pipeline: a controller answers them, and Amazon does.
@@ -21,8 +22,14 @@ type awsClient struct {
 	at config.Endpoints
 }
 
-func (a *app) connectAWS() (*awsClient, error) {
+// connectAWS finds the controller, or AWS where none is known; with aws it is AWS, or what AWS_ENDPOINT_URL names.
+func (a *app) connectAWS(aws bool) (*awsClient, error) {
 	at, err := config.FindEndpoints(a.flags, a.env.Getenv)
+	if aws {
+		if at, err = config.FindAWS(a.env.Getenv); err != nil {
+			err = withHint(usage(err), `eval "$(aws configure export-credentials --format env)" gives the keys of a profile`)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -43,6 +50,8 @@ const (
 	serviceIAM     = "iam"
 	versionIAM     = "2010-05-08"
 	serviceLambda  = "lambda"
+	serviceLogs    = "logs"
+	prefixLogs     = "Logs_20140328."
 	functionPrefix = "/2015-03-31/functions/"
 )
 
@@ -56,6 +65,11 @@ func (c *awsClient) ecs(ctx context.Context, operation string, in, out any) erro
 	return c.json(ctx, serviceECS, prefixECS+operation, in, out)
 }
 
+// logs does an operation of CloudWatch Logs.
+func (c *awsClient) logs(ctx context.Context, operation string, in, out any) error {
+	return c.json(ctx, serviceLogs, prefixLogs+operation, in, out)
+}
+
 func (c *awsClient) json(ctx context.Context, service, target string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
@@ -64,6 +78,9 @@ func (c *awsClient) json(ctx context.Context, service, target string, in, out an
 	answer, err := c.send(ctx, service, "/", http.Header{"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {target}}, body)
 	if err != nil {
 		return err
+	}
+	if len(bytes.TrimSpace(answer)) == 0 {
+		return nil // an operation without output
 	}
 	return c.decoded(json.Unmarshal(answer, out))
 }
@@ -80,7 +97,7 @@ func (c *awsClient) query(ctx context.Context, service, version string, form url
 
 // function reads what Lambda has of a function (GetFunction), by its name or ARN; false where it has none.
 func (c *awsClient) function(ctx context.Context, name string, out any) (bool, error) {
-	answer, err := c.send(ctx, serviceLambda, functionPrefix+escapeSegment(name), nil, nil)
+	answer, err := c.send(ctx, serviceLambda, functionPrefix+sigv4.EscapeSegment(name), nil, nil)
 	if e, ok := errors.AsType[*wireError](err); ok && e.Status == http.StatusNotFound {
 		return false, nil
 	}
@@ -122,11 +139,6 @@ func (c *awsClient) send(ctx context.Context, service, path string, header http.
 		return nil, decodeAny(status, answer)
 	}
 	return answer, nil
-}
-
-// escapeSegment writes a name as one segment of a path, as the canonical form of Signature Version 4 wants it.
-func escapeSegment(s string) string {
-	return strings.ReplaceAll(url.QueryEscape(s), "+", "%20")
 }
 
 // decodeAny reads an error of any of the protocols.

@@ -45,6 +45,7 @@ says where it is and how to mend it. Faults of these files are findings as well.
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error { return pipelineUsage(cmd, &pipeline) }
 	fileFlag(cmd, &file)
 	pipeline.register(cmd)
+	cmd.Flags().BoolVar(&pipeline.aws, "aws", false, "with --appspec: ask the account of the environment's AWS keys, or AWS_ENDPOINT_URL")
 	cmd.MarkFlagsMutuallyExclusive("appspec", "file")
 	return cmd
 }

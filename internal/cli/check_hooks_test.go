@@ -40,15 +40,3 @@ func TestFunctionName(t *testing.T) {
 		}
 	}
 }
-
-// TestCanonicalPath: a path is signed with each segment escaped twice, as aws-sdk-go-v2 and botocore do.
-func TestCanonicalPath(t *testing.T) {
-	t.Parallel()
-	u, err := url.Parse("http://127.0.0.1" + functionPrefix + escapeSegment("arn:aws:lambda:x:1:function:a b"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := "/2015-03-31/functions/arn%253Aaws%253Alambda%253Ax%253A1%253Afunction%253Aa%2520b"; canonicalPath(u) != want {
-		t.Errorf("%s, want %s", canonicalPath(u), want)
-	}
-}

@@ -54,13 +54,13 @@ type ahead struct {
 }
 
 func (a *app) lookAhead(ctx context.Context, r *pipelineRevision) (*ahead, error) {
-	c, err := a.connectAWS()
+	c, err := a.connectAWS(r.files.aws)
 	if err != nil {
 		return nil, err
 	}
 	defer c.close()
 	l := &ahead{c: c, r: r}
-	if c.at.AWS && r.files.application == "" && r.files.group == "" && r.files.service == "" {
+	if c.at.AWS && !r.files.aws && r.files.application == "" && r.files.group == "" && r.files.service == "" {
 		return nil, config.ErrNoController // nobody meant Amazon
 	}
 	if l.application, l.groupName, err = c.findGroup(ctx, r.files); err != nil {

@@ -116,6 +116,7 @@ Begin with: greengate init, greengate serve, greengate deploy --wait`,
 	a.root.SetCompletionCommandGroupID(groupRun)
 	a.root.AddCommand(
 		a.initCommand(), a.checkCommand(), a.planCommand(), a.verifyCommand(),
+		a.packageCommand(), a.watchCommand(),
 		a.deployCommand(), a.waitCommand(), a.continueCommand(), a.stopCommand(), a.rollbackCommand(),
 		a.scaleCommand(), a.restartCommand(), a.deleteCommand(), a.hookCommand(),
 		a.listCommand(), a.statusCommand(), a.consoleCommand(), a.historyCommand(), a.eventsCommand(), a.logsCommand(),

@@ -47,6 +47,8 @@ func (f *fakeController) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		service, action = "codedeploy", strings.TrimPrefix(target, "CodeDeploy_20141006.")
 	case strings.HasPrefix(target, prefixECS):
 		service, action = "ecs", strings.TrimPrefix(target, prefixECS)
+	case strings.HasPrefix(target, prefixLogs):
+		service, action = "logs", strings.TrimPrefix(target, prefixLogs)
 	}
 	signed := authorization.FindStringSubmatch(r.Header.Get("Authorization"))
 	if service == "" && signed != nil {

@@ -37,7 +37,7 @@ func (a *app) deployPipeline(ctx context.Context, f deployFlags) error {
 	if err := r.refused(); err != nil {
 		return err
 	}
-	c, err := a.connectAWS()
+	c, err := a.connectAWS(false)
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,8 @@ type pipelineFlags struct {
 	images             []string
 	application, group string
 	service, cluster   string
+	// aws is of check alone: ask AWS, or what AWS_ENDPOINT_URL names, and no controller.
+	aws bool
 }
 
 func (f *pipelineFlags) register(cmd *cobra.Command) {
@@ -36,7 +38,7 @@ func (f *pipelineFlags) register(cmd *cobra.Command) {
 
 // pipelineOnly are the flags that mean nothing without --appspec.
 func pipelineOnly() []string {
-	return []string{"taskdef", "image", "application", "deployment-group", "service", "cluster"}
+	return []string{"taskdef", "image", "application", "deployment-group", "service", "cluster", "aws"}
 }
 
 // pipelineUsage refuses flags that do not go together.
@@ -45,7 +47,7 @@ func pipelineUsage(cmd *cobra.Command, f *pipelineFlags) error {
 		return nil
 	}
 	for _, name := range pipelineOnly() {
-		if cmd.Flags().Changed(name) {
+		if f := cmd.Flag(name); f != nil && f.Changed {
 			return usagef("--%s goes with --appspec", name)
 		}
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math"
 	"time"
@@ -21,9 +22,11 @@ type awsDeployment struct {
 	DeploymentID        string        `json:"deploymentId"`
 	Status              deploy.Status `json:"status"`
 	Creator             string        `json:"creator"`
-	CreateTime          float64       `json:"createTime"`
-	CompleteTime        float64       `json:"completeTime"`
-	ErrorInformation    struct {
+	// Revision says where the AppSpec file is, as it is asked for by GetApplicationRevision.
+	Revision         json.RawMessage `json:"revision"`
+	CreateTime       float64         `json:"createTime"`
+	CompleteTime     float64         `json:"completeTime"`
+	ErrorInformation struct {
 		Code    string `json:"code"`
 		Message string `json:"message"`
 	} `json:"errorInformation"`
@@ -53,12 +56,17 @@ func (d *awsDeployment) ended() bool { return d.Status.Terminal() }
 // waitAWS is wait by what AWS says of a deployment: whether traffic had moved, and whether a rollback succeeded, but not
 // whether production is well on the old version. So a deployment that failed after traffic had moved is never proven.
 func (a *app) waitAWS(ctx context.Context, c *awsClient, id string, f waitFlags) error {
+	w := &awsWatcher{watcher: watcher{a: a, c: c.client, patience: f.patience}, aws: c, interval: awsPoll}
+	return w.wait(ctx, id, f)
+}
+
+func (w *awsWatcher) wait(ctx context.Context, id string, f waitFlags) error {
+	a := w.a
 	limited, cancel := ctx, context.CancelFunc(func() {})
 	if f.timeout > 0 {
 		limited, cancel = context.WithTimeoutCause(ctx, f.timeout, errTimeLimit)
 	}
 	defer cancel()
-	w := &awsWatcher{watcher: watcher{a: a, c: c.client, patience: f.patience}, aws: c}
 	var result waitResult
 	var err error
 	result.Deployment, err = w.follow(limited, id)
@@ -85,7 +93,10 @@ func (a *app) waitAWS(ctx context.Context, c *awsClient, id string, f waitFlags)
 
 type awsWatcher struct {
 	watcher
-	aws *awsClient
+	aws      *awsClient
+	interval time.Duration
+	// hooks are told of every look; nil for none.
+	hooks *hookLogs
 	// said are the lifecycle events that were printed, with their statuses.
 	said map[string]string
 }
@@ -100,10 +111,13 @@ func (w *awsWatcher) follow(ctx context.Context, id string) (deploy.DeploymentVi
 		}
 		view = w.view(d, target)
 		w.tell(d, target)
+		if err := w.hooks.look(ctx, d); err != nil {
+			return view, err
+		}
 		if d.ended() {
 			return view, nil
 		}
-		if err := rest(ctx, awsPoll); err != nil {
+		if err := rest(ctx, w.interval); err != nil {
 			return view, err
 		}
 	}

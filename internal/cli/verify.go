@@ -24,6 +24,7 @@ type verifyOptions struct {
 	release          []string
 	parallel, repeat int
 	junit, html      string
+	summary          string
 	job              string
 }
 
@@ -63,6 +64,7 @@ Secrets come from the environment or from files, as the scenario says; no result
 	f.IntVar(&o.repeat, "repeat", 1, "how often each scenario runs")
 	f.StringVar(&o.junit, "junit", "", "file that gets the results as JUnit XML")
 	f.StringVar(&o.html, "html", "", "file that gets the results as one HTML page")
+	f.StringVar(&o.summary, "summary", "", "file that gets the results as Markdown (default: added to $GITHUB_STEP_SUMMARY where that is set)")
 	f.StringVar(&o.job, "hook", "", "job of a scenario hook")
 	_ = f.MarkHidden("hook") // the flag is there
 	cmd.AddCommand(a.verifySchemaCommand())
@@ -126,7 +128,9 @@ func (a *app) verify(ctx context.Context, files []string, o verifyOptions) error
 	}
 	v := &verification{app: a, o: o, base: base, vars: vars}
 	summary := scenario.Summarize(v.run(ctx, all))
-	if err := errors.Join(writeReport(o.junit, summary, scenario.WriteJUnit), writeReport(o.html, summary, scenario.WriteHTML)); err != nil {
+	if err := errors.Join(
+		writeReport(o.junit, summary, scenario.WriteJUnit), writeReport(o.html, summary, scenario.WriteHTML), a.writeSummary(o.summary, summary),
+	); err != nil {
 		return err
 	}
 	if a.json {
@@ -213,6 +217,24 @@ func writeReport(path string, s scenario.Summary, write func(io.Writer, scenario
 	}
 	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
 		return fmt.Errorf("write report: %w", err)
+	}
+	return nil
+}
+
+// writeSummary writes the page of a CI job. That of GitHub Actions may have been begun by others in the same step: it is added to.
+func (a *app) writeSummary(path string, s scenario.Summary) error {
+	if path != "" {
+		return writeReport(path, s, scenario.WriteMarkdown)
+	}
+	if path = a.env.Getenv("GITHUB_STEP_SUMMARY"); path == "" {
+		return nil
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600) //nolint:gosec // the runner of the job names it
+	if err != nil {
+		return fmt.Errorf("write summary: %w", err)
+	}
+	if err := errors.Join(scenario.WriteMarkdown(f, s), f.Close()); err != nil {
+		return fmt.Errorf("write summary: %w", err)
 	}
 	return nil
 }

@@ -29,6 +29,21 @@ func FindEndpoints(flags ClientFlags, environ func(string) string) (Endpoints, e
 	return Endpoints{Credentials: fromEnv, AWS: true, environ: environ}, nil
 }
 
+// FindAWS is FindEndpoints for who means AWS: the environment alone says where it is, with which keys, and no data folder
+// counts. AWS_ENDPOINT_URL names another endpoint for all services.
+func FindAWS(environ func(string) string) (Endpoints, error) {
+	fromEnv, complete := environmentCredentials(environ)
+	switch {
+	case fromEnv.AccessKeyID == "" || fromEnv.SecretAccessKey == "":
+		return Endpoints{}, errors.New("the environment has no AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+	case complete:
+		return Endpoints{Credentials: fromEnv}, checkEndpoint(fromEnv.Endpoint)
+	case firstOf(environ("AWS_REGION"), environ("AWS_DEFAULT_REGION")) == "":
+		return Endpoints{}, errors.New("the environment has no AWS_REGION")
+	}
+	return Endpoints{Credentials: fromEnv, AWS: true, environ: environ}, nil
+}
+
 // Of is the URL of a service, by the prefix that it has in Amazon's host names ("monitoring" is CloudWatch).
 func (e Endpoints) Of(service string) string {
 	if !e.AWS {

@@ -51,3 +51,24 @@ func TestFindEndpoints(t *testing.T) {
 		})
 	}
 }
+
+func TestFindAWS(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		environ map[string]string
+		ecs     string // empty: an error
+	}{
+		"Amazon": {map[string]string{"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "s", "AWS_REGION": "eu-west-1"}, "https://ecs.eu-west-1.amazonaws.com"},
+		"an endpoint": {
+			map[string]string{"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "s", "AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}, "http://127.0.0.1:4566",
+		},
+		"no keys":     {map[string]string{"AWS_REGION": "eu-west-1"}, ""},
+		"no region":   {map[string]string{"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "s"}, ""},
+		"no endpoint": {map[string]string{"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "s", "AWS_ENDPOINT_URL": "4566"}, ""},
+	} {
+		e, err := FindAWS(func(name string) string { return tc.environ[name] })
+		if (err != nil) != (tc.ecs == "") || err == nil && e.Of("ecs") != tc.ecs {
+			t.Errorf("%s: %v, %v", name, e, err)
+		}
+	}
+}

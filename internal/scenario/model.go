@@ -199,6 +199,9 @@ type retry struct {
 	attempts          int
 }
 
+// TimeLimit is that of setup and steps together.
+func (s *Scenario) TimeLimit() time.Duration { return s.timeout }
+
 // Vars are the names of the values that the scenario takes.
 func (s *Scenario) Vars() []string {
 	names := make([]string, len(s.vars))

@@ -32,6 +32,8 @@ type Options struct {
 	Where string
 	// Getenv reads the environment, for secrets and for programs.
 	Getenv func(string) string
+	// CleanupBy ends cleanup where it comes before cleanup's own time limit; zero for none.
+	CleanupBy time.Time
 	// Progress is told of every step that has ended; it may be nil. Calls do not overlap.
 	Progress func(StepResult)
 }

@@ -24,8 +24,12 @@ func (x *execution) cleanup(ctx context.Context, sc *scope) {
 	if len(x.s.cleanup) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), cleanupTimeout,
-		fmt.Errorf("cleanup's time limit of %s has passed", cleanupTimeout))
+	limit := cleanupTimeout
+	if by := x.o.CleanupBy; !by.IsZero() {
+		limit = min(limit, time.Until(by))
+	}
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), limit,
+		fmt.Errorf("cleanup's time limit of %s has passed", limit.Round(time.Millisecond)))
 	defer cancel()
 	for _, st := range x.s.cleanup {
 		x.step(ctx, st, sc)

@@ -34,7 +34,7 @@ func TestPipeline(t *testing.T) {
 	if err := os.CopyFS(dir, os.DirFS(examplePipeline)); err != nil {
 		t.Fatal(err)
 	}
-	for _, script := range []string{"build.sh", "setup.sh", "verify.sh", "pipeline.sh"} {
+	for _, script := range []string{"build.sh", "setup.sh", "pipeline.sh"} {
 		if err := os.Chmod(filepath.Join(dir, script), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -45,8 +45,8 @@ func TestPipeline(t *testing.T) {
 	root := p.env
 	// The pipeline runs with its own user's keys, elsewhere than the data folder.
 	p.env = []string{"SHOP_URL=" + lines[len(lines)-1], "AWS_ACCESS_KEY_ID=" + keys[0], "AWS_SECRET_ACCESS_KEY=" + keys[1]}
-	p.sh("./verify.sh $SHOP_URL 1")
-	if out := p.sh("./pipeline.sh 2"); !strings.Contains(out, "production serves 2\n") || !strings.Contains(out, "shop:2: Succeeded") {
+	p.sh("greengate verify production.yaml --base-url $SHOP_URL --release version=1")
+	if out := p.sh("./pipeline.sh 2"); !strings.Contains(out, "production serves the new version") || !strings.Contains(out, "shop:2: Succeeded") {
 		t.Errorf("the pipeline said\n%s", out)
 	}
 	p.sh("sed -i 's/PRICE = 250/PRICE = 0/' app/shop.py")
@@ -54,7 +54,10 @@ func TestPipeline(t *testing.T) {
 	if !strings.Contains(out, "code 4\n") || !strings.Contains(out, "production is proven on the version before it") {
 		t.Errorf("the pipeline of a bad version said\n%s", out)
 	}
-	p.sh("./verify.sh $SHOP_URL 2")
+	p.sh("greengate verify production.yaml --base-url $SHOP_URL --release version=2")
+	if out := p.sh("greengate verify production.yaml --base-url $SHOP_URL --release version=3 --summary page.md; echo code $?; cat page.md"); !strings.Contains(out, "code 4\n## Scenarios: fail\n") {
+		t.Errorf("verify of a version that is not there said\n%s", out)
+	}
 	p.env = root
 	p.breakAndMend("role", "aws iam delete-role-policy --role-name shop-check --policy-name report",
 		`does not allow codedeploy:PutLifecycleEventHookExecutionStatus on arn:aws:codedeploy:us-east-1:000000000000:deploymentgroup:shop/live`)
@@ -208,8 +211,14 @@ func checkCommand(t *testing.T, file string, words []string) {
 	if err := cmd.ValidateArgs(cmd.Flags().Args()); err != nil {
 		t.Errorf("%s: greengate %s: %v", file, strings.Join(words, " "), err)
 	}
-	for _, path := range []string{"appspec", "taskdef"} {
-		if _, err := os.Stat(filepath.Join(examplePipeline, cmd.Flag(path).Value.String())); err != nil {
+	named := cmd.Flags().Args() // of verify, scenarios
+	for _, flag := range []string{"appspec", "taskdef"} {
+		if f := cmd.Flag(flag); f != nil {
+			named = append(named, f.Value.String())
+		}
+	}
+	for _, path := range named {
+		if _, err := os.Stat(filepath.Join(examplePipeline, path)); err != nil {
 			t.Errorf("%s: greengate %s: %v", file, strings.Join(words, " "), err)
 		}
 	}

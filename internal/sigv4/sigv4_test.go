@@ -1,13 +1,12 @@
-package cli
+package sigv4
 
 import (
 	"bytes"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
-
-	"greengate/internal/config"
 )
 
 // TestSign_vectors compares with the signatures of AWS's own test suite (aws-sig-v4-test-suite, post-vanilla) and of
@@ -45,9 +44,21 @@ func TestSign_vectors(t *testing.T) {
 		for k, v := range tt.headers {
 			r.Header.Set(k, v)
 		}
-		sign(r, []byte(tt.body), config.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: tt.secret, Region: "us-east-1"}, tt.service, at)
+		Sign(r, []byte(tt.body), Keys{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: tt.secret, Region: "us-east-1"}, tt.service, at)
 		if got := r.Header.Get("Authorization"); !strings.HasSuffix(got, "Signature="+tt.want) {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 		}
+	}
+}
+
+// TestCanonicalPath: a path is signed with each segment escaped twice, as aws-sdk-go-v2 and botocore do.
+func TestCanonicalPath(t *testing.T) {
+	t.Parallel()
+	u, err := url.Parse("http://127.0.0.1" + "/2015-03-31/functions/" + EscapeSegment("arn:aws:lambda:x:1:function:a b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "/2015-03-31/functions/arn%253Aaws%253Alambda%253Ax%253A1%253Afunction%253Aa%2520b"; canonicalPath(u) != want {
+		t.Errorf("%s, want %s", canonicalPath(u), want)
 	}
 }
