@@ -7,6 +7,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -126,9 +127,7 @@ func (c *awsClient) send(ctx context.Context, service, path string, header http.
 	if err != nil {
 		return nil, fmt.Errorf("make request: %w", err)
 	}
-	for name, values := range header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, header)
 	creds := c.creds
 	creds.Region = c.at.RegionOf(service)
 	sign(r, body, creds, service, c.now())
