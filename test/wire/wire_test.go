@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	}
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "greengate")
-	build := exec.Command("go", "build", "-o", binary, "greengate/cmd/greengate")
+	build := exec.Command("go", "build", "-ldflags", "-s -w", "-o", binary, "greengate/cmd/greengate")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		panic(fmt.Sprintf("build: %v\n%s", err, out))
