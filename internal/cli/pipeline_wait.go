@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"math"
 	"time"
 
@@ -57,38 +56,7 @@ func (d *awsDeployment) ended() bool { return d.Status.Terminal() }
 // whether production is well on the old version. So a deployment that failed after traffic had moved is never proven.
 func (a *app) waitAWS(ctx context.Context, c *awsClient, id string, f waitFlags) error {
 	w := &awsWatcher{watcher: watcher{a: a, c: c.client, patience: f.patience}, aws: c, interval: awsPoll}
-	return w.wait(ctx, id, f)
-}
-
-func (w *awsWatcher) wait(ctx context.Context, id string, f waitFlags) error {
-	a := w.a
-	limited, cancel := ctx, context.CancelFunc(func() {})
-	if f.timeout > 0 {
-		limited, cancel = context.WithTimeoutCause(ctx, f.timeout, errTimeLimit)
-	}
-	defer cancel()
-	var result waitResult
-	var err error
-	result.Deployment, err = w.follow(limited, id)
-	if back := result.Deployment.Rollback.DeploymentID; err == nil && back != "" {
-		a.note().line("rollback  %s", clean(back))
-		var record deploy.DeploymentView
-		record, err = w.follow(limited, back)
-		result.Rollback = &record
-	}
-	switch {
-	case ctx.Err() != nil:
-		return a.notFinished(result, errDetached, id)
-	case limited.Err() != nil:
-		return a.notFinished(result, errTimeLimit, id)
-	case err != nil:
-		return fmt.Errorf("wait for %s: %w", id, err)
-	}
-	result.ExitCode = outcome(result.Deployment, result.Rollback)
-	if err := a.printResult(result); err != nil {
-		return err
-	}
-	return exitWith(result.ExitCode)
+	return a.waitBy(ctx, w, id, f)
 }
 
 type awsWatcher struct {

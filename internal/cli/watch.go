@@ -45,17 +45,26 @@ type waitResult struct {
 
 // wait follows a deployment, and the record of its rollback, to the end. Its error holds the exit code.
 func (a *app) wait(ctx context.Context, c *client, id string, f waitFlags) error {
+	return a.waitBy(ctx, &watcher{a: a, c: c, patience: f.patience}, id, f)
+}
+
+// follower follows a deployment until it has ended, by whatever says how it goes.
+type follower interface {
+	follow(ctx context.Context, id string) (deploy.DeploymentView, error)
+}
+
+// waitBy is wait with one follower for the deployment and the record of its rollback.
+func (a *app) waitBy(ctx context.Context, w follower, id string, f waitFlags) error {
 	limited, cancel := ctx, context.CancelFunc(func() {})
 	if f.timeout > 0 {
 		limited, cancel = context.WithTimeoutCause(ctx, f.timeout, errTimeLimit)
 	}
 	defer cancel()
-	w := &watcher{a: a, c: c, patience: f.patience}
 	var result waitResult
 	var err error
 	result.Deployment, err = w.follow(limited, id)
 	if back := result.Deployment.Rollback.DeploymentID; err == nil && back != "" {
-		w.a.note().line("rollback  %s", clean(back))
+		a.note().line("rollback  %s", clean(back))
 		var record deploy.DeploymentView
 		record, err = w.follow(limited, back)
 		result.Rollback = &record

@@ -66,7 +66,7 @@ func (a *app) watchAWS(ctx context.Context, id string, f watchFlags) error {
 		w: w, id: id, functions: f.functions, before: len(f.functions), known: len(f.functions) > 0, press: f.press,
 		said: map[string]bool{}, warned: map[string]bool{}, verdicts: map[string]lambdahook.Verdict{},
 	}
-	return w.wait(ctx, id, f.waitFlags)
+	return a.waitBy(ctx, w, id, f.waitFlags)
 }
 
 // hookLogs reads what the hook functions of one deployment say in their logs.

@@ -1,16 +1,12 @@
 package hook
 
 import (
-	"encoding/xml"
-	"errors"
-	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"greengate/internal/deploy"
+	"greengate/internal/scenario"
 )
 
 const (
@@ -70,75 +66,29 @@ func (r *Report) shorten() {
 	}
 }
 
-type junitCase struct {
-	Name      string        `xml:"name,attr"`
-	ClassName string        `xml:"classname,attr"`
-	Time      string        `xml:"time,attr"`
-	Failure   *junitProblem `xml:"failure"`
-	Error     *junitProblem `xml:"error"`
-	Skipped   *junitProblem `xml:"skipped"`
-}
-
-type junitProblem struct {
-	Message string `xml:"message,attr"`
-	Text    string `xml:",chardata"`
-}
-
 // ParseJUnit reads the test cases of a JUnit XML report, wherever in it they stand. A report
 // without any case is an error: nothing was tested.
 func ParseJUnit(r io.Reader) (Report, error) {
-	d := xml.NewDecoder(r)
 	var report Report
-	for {
-		tok, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return Report{}, fmt.Errorf("parse JUnit XML: %w", err)
-		}
-		start, ok := tok.(xml.StartElement)
-		if !ok || start.Name.Local != "testcase" {
-			continue
-		}
-		var c junitCase
-		if err := d.DecodeElement(&c, &start); err != nil {
-			return Report{}, fmt.Errorf("parse JUnit test case %d: %w", report.Total()+1, err)
-		}
-		report.add(c.check())
-	}
-	if report.Total() == 0 {
-		return Report{}, errors.New("parse JUnit XML: no test case in it")
+	if err := scenario.ReadJUnit(r, func(c scenario.JUnitCase) { report.add(checkOf(c)) }); err != nil {
+		return Report{}, err
 	}
 	report.shorten()
 	return report, nil
 }
 
-func (c junitCase) check() deploy.Check {
-	check := deploy.Check{Name: clip(c.Name), Status: deploy.VerdictPass}
-	if c.ClassName != "" {
-		check.Name = clip(c.ClassName + " " + c.Name)
-	}
-	if s, err := strconv.ParseFloat(strings.ReplaceAll(c.Time, ",", ""), 64); err == nil && s > 0 && s < 1e6 {
-		check.Duration = time.Duration(s * float64(time.Second))
-	}
-	switch {
-	case c.Failure != nil:
-		check.Status, check.Message = deploy.VerdictFail, c.Failure.text()
-	case c.Error != nil:
-		check.Status, check.Message = deploy.VerdictError, c.Error.text()
-	case c.Skipped != nil:
-		check.Status, check.Message = deploy.CheckSkipped, c.Skipped.text()
+func checkOf(c scenario.JUnitCase) deploy.Check {
+	check := deploy.Check{Name: clip(c.Name), Status: deploy.VerdictPass, Duration: c.Took, Message: clip(c.Message)}
+	switch c.Status {
+	case scenario.JUnitPassed:
+	case scenario.JUnitFailed:
+		check.Status = deploy.VerdictFail
+	case scenario.JUnitErrored:
+		check.Status = deploy.VerdictError
+	case scenario.JUnitSkipped:
+		check.Status = deploy.CheckSkipped
 	}
 	return check
-}
-
-func (p junitProblem) text() string {
-	msg := strings.TrimSpace(p.Message)
-	if text := strings.TrimSpace(p.Text); text != "" && text != msg {
-		msg = strings.TrimSpace(msg + "\n" + text)
-	}
-	return clip(msg)
 }
 
 func clip(s string) string {

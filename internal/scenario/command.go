@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -106,18 +107,19 @@ func (x *execution) junit(st *step) (passed, failed []Assertion, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	cases, err := readJUnit(bytes.NewReader(content))
+	err = ReadJUnit(bytes.NewReader(content), func(c JUnitCase) {
+		a := Assertion{Expression: x.mask.text(c.Name), Verdict: Pass, File: st.file, Line: st.at.line, Column: st.at.column}
+		switch c.Status {
+		case JUnitPassed:
+			passed = append(passed, a)
+		case JUnitFailed, JUnitErrored:
+			a.Verdict, a.Message = Fail, cmp.Or(c.Message, "the case failed")
+			failed = append(failed, a)
+		case JUnitSkipped:
+		}
+	})
 	if err != nil {
 		return nil, nil, err
-	}
-	for _, c := range cases {
-		c.File, c.Line, c.Column = st.file, st.at.line, st.at.column
-		c.Expression = x.mask.text(c.Expression)
-		if c.Verdict == Pass {
-			passed = append(passed, c)
-			continue
-		}
-		failed = append(failed, c)
 	}
 	if len(passed)+len(failed) == 0 {
 		return nil, nil, errors.New("every case was skipped, so nothing was tested")

@@ -5,12 +5,64 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
+	"time"
 )
 
-type junitCase struct {
+// JUnitCase is a test case of a JUnit XML report.
+type JUnitCase struct {
+	// Name is that of its class and its own.
+	Name string
+	// Took is 0 where the report does not say, or says nonsense.
+	Took   time.Duration
+	Status JUnitStatus
+	// Message says why it did not pass, as far as the report does.
+	Message string
+}
+
+// JUnitStatus is how a test case ended.
+type JUnitStatus string
+
+// The ways in which a test case ends. JUnitErrored is one that broke off where JUnitFailed is an assertion that was false.
+const (
+	JUnitPassed  JUnitStatus = "passed"
+	JUnitFailed  JUnitStatus = "failed"
+	JUnitErrored JUnitStatus = "errored"
+	JUnitSkipped JUnitStatus = "skipped"
+)
+
+// ReadJUnit gives the test cases of a JUnit XML report to each, wherever in it they stand. A report without any case is an
+// error: nothing was tested. After an error what was given counts for nothing.
+func ReadJUnit(r io.Reader, each func(JUnitCase)) error {
+	d := xml.NewDecoder(r)
+	for total := 0; ; {
+		tok, err := d.Token()
+		switch {
+		case errors.Is(err, io.EOF) && total == 0:
+			return errors.New("parse JUnit XML: no test case is in it")
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("parse JUnit XML: %w", err)
+		}
+		start, ok := tok.(xml.StartElement)
+		if !ok || start.Name.Local != "testcase" {
+			continue
+		}
+		total++
+		var c junitElement
+		if err := d.DecodeElement(&c, &start); err != nil {
+			return fmt.Errorf("parse JUnit test case %d: %w", total, err)
+		}
+		each(c.read())
+	}
+}
+
+type junitElement struct {
 	Name      string        `xml:"name,attr"`
 	ClassName string        `xml:"classname,attr"`
+	Time      string        `xml:"time,attr"`
 	Failure   *junitProblem `xml:"failure"`
 	Error     *junitProblem `xml:"error"`
 	Skipped   *junitProblem `xml:"skipped"`
@@ -21,52 +73,26 @@ type junitProblem struct {
 	Text    string `xml:",chardata"`
 }
 
-// readJUnit makes checks of the test cases of a JUnit XML report. Skipped ones are left out.
-func readJUnit(r io.Reader) ([]Assertion, error) {
-	d := xml.NewDecoder(r)
-	var all []Assertion
-	total := 0
-	for {
-		tok, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf("parse JUnit XML: %w", err)
-		}
-		start, ok := tok.(xml.StartElement)
-		if !ok || start.Name.Local != "testcase" {
-			continue
-		}
-		var c junitCase
-		if err := d.DecodeElement(&c, &start); err != nil {
-			return nil, fmt.Errorf("parse JUnit XML: %w", err)
-		}
-		total++
-		if c.Skipped == nil || c.Failure != nil || c.Error != nil {
-			all = append(all, c.assertion())
-		}
+func (e junitElement) read() JUnitCase {
+	c := JUnitCase{Name: strings.TrimSpace(e.ClassName + " " + e.Name), Status: JUnitPassed}
+	if s, err := strconv.ParseFloat(strings.ReplaceAll(e.Time, ",", ""), 64); err == nil && s > 0 && s < 1e6 {
+		c.Took = time.Duration(s * float64(time.Second))
 	}
-	if total == 0 {
-		return nil, errors.New("no test case is in it")
+	switch {
+	case e.Failure != nil:
+		c.Status, c.Message = JUnitFailed, e.Failure.text()
+	case e.Error != nil:
+		c.Status, c.Message = JUnitErrored, e.Error.text()
+	case e.Skipped != nil:
+		c.Status, c.Message = JUnitSkipped, e.Skipped.text()
 	}
-	return all, nil
+	return c
 }
 
-func (c junitCase) assertion() Assertion {
-	a := Assertion{Expression: strings.TrimSpace(c.ClassName + " " + c.Name), Verdict: Pass}
-	problem := c.Failure
-	if problem == nil {
-		problem = c.Error
+func (p junitProblem) text() string {
+	message := strings.TrimSpace(p.Message)
+	if text := strings.TrimSpace(p.Text); text != "" && text != message {
+		message = strings.TrimSpace(message + "\n" + text)
 	}
-	if problem != nil {
-		a.Verdict, a.Message = Fail, strings.TrimSpace(problem.Message)
-		if text := strings.TrimSpace(problem.Text); text != "" && text != a.Message {
-			a.Message = strings.TrimSpace(a.Message + "\n" + text)
-		}
-		if a.Message == "" {
-			a.Message = "the case failed"
-		}
-	}
-	return a
+	return message
 }

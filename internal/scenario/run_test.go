@@ -137,6 +137,27 @@ steps:
 	}
 }
 
+// TestRun_junitSecrets: what another suite says of its failures is masked like the rest.
+func TestRun_junitSecrets(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "results.xml")
+	r := newService(t).run(t, fmt.Sprintf(`version: 1
+secrets: [PASSWORD]
+steps:
+  - run:
+      command: [sh, -c, 'printf "<testcase name=\"login with $1\"><failure message=\"$1 is refused\">as $1</failure></testcase>" > %[1]s', sh, "${{ secrets.PASSWORD }}"]
+      junit: %[1]s
+`, file))
+	want(t, r, Fail, "*** is refused")
+	text, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(text), "hunter2") {
+		t.Errorf("the secret is in the result: %s", text)
+	}
+}
+
 // TestRun_password: a password in the base URL is sent, and kept nowhere.
 func TestRun_password(t *testing.T) {
 	t.Parallel()
