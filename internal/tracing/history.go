@@ -134,12 +134,8 @@ func (t *teller) first(p deploy.Phase) deploy.EffectKind {
 	switch p { //nolint:exhaustive // the other phases begin with hooks or wait
 	case deploy.PhaseInstall:
 		return deploy.EffectInstall
-	case deploy.PhaseAllowTraffic, deploy.PhaseRollback, deploy.PhaseDiscard:
+	case deploy.PhaseAllowTestTraffic, deploy.PhaseAllowTraffic, deploy.PhaseRollback, deploy.PhaseDiscard:
 		return deploy.EffectRoute
-	case deploy.PhaseAllowTestTraffic:
-		if t.d.Plan.StrictTestTraffic {
-			return deploy.EffectRoute
-		}
 	case deploy.PhaseWayBack:
 		if t.d.HasBlue() {
 			return deploy.EffectInspect

@@ -48,7 +48,7 @@ func failed() (deploy.Deployment, []deploy.Record) {
 		return deploy.Record{At: at(second), Kind: kind, Phase: p, Reason: r, Message: message}
 	}
 	return d, []deploy.Record{
-		phase(1, deploy.PhaseInstall), phase(4, deploy.PhaseWayBack),
+		phase(1, deploy.PhaseInstall), phase(3, deploy.PhaseAllowTestTraffic), phase(4, deploy.PhaseWayBack),
 		of(7, deploy.RecordVerdict, deploy.PhaseWayBack, "", "home: pass"),
 		phase(8, deploy.PhaseAllowTraffic),
 		of(9, deploy.RecordWeights, deploy.PhaseAllowTraffic, deploy.ReasonAdvanced, "blue 90 green 10"),
@@ -65,8 +65,10 @@ func failed() (deploy.Deployment, []deploy.Record) {
 
 // want is the trace of failed: a line a span, children indented.
 const want = `deploy 0-60 error HOOK_EXECUTION_FAILURE: orders: fail
-  Install 1-4
-    effect Install 1-4
+  Install 1-3
+    effect Install 1-3
+  AllowTestTraffic 3-4
+    effect Route 3-4
   WayBack 4-8
     effect Inspect 4-5
     hook home 5-7 ok
@@ -257,13 +259,13 @@ func TestExport_attributes(t *testing.T) {
 func TestHistory_stopped(t *testing.T) {
 	t.Parallel()
 	d, records := failed()
-	records[5].At, records[5].Kind = at(10), deploy.RecordNote
-	records[6] = deploy.Record{At: at(10), Kind: deploy.RecordPhase, Phase: deploy.PhaseInspect}
+	records[6].At, records[6].Kind = at(10), deploy.RecordNote
+	records[7] = deploy.Record{At: at(10), Kind: deploy.RecordPhase, Phase: deploy.PhaseInspect}
 	var names []string
-	for _, s := range history(d, records[:7]) {
+	for _, s := range history(d, records[:8]) {
 		names = append(names, s.name)
 	}
-	want := []string{"deploy", "Install", "effect Install", "WayBack", "effect Inspect", "hook home", "AllowTraffic", "effect Route", "Inspect", "effect Inspect"}
+	want := []string{"deploy", "Install", "effect Install", "AllowTestTraffic", "effect Route", "WayBack", "effect Inspect", "hook home", "AllowTraffic", "effect Route", "Inspect", "effect Inspect"}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("spans (-want +got):\n%s", diff)
 	}
