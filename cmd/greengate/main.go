@@ -92,7 +92,8 @@ func serve(ctx context.Context, o cli.ServeOptions) error {
 	return app.RunServe(ctx, app.ServeOptions{
 		Settings: o.Serve, Executable: exe, Out: o.Stdout, Log: slog.New(slog.NewTextHandler(o.Stderr, nil)),
 		// All that the roles need of this environment; of it tasks and functions get the search path alone.
-		Env: []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")},
+		Env:      []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")},
+		TraceEnv: config.TraceEnvironment(os.Getenv),
 	})
 }
 
@@ -135,7 +136,7 @@ func role(run func(context.Context, app.Role) error) func(context.Context, cli.R
 		}
 		ctx, stopAll := roleSignals(ctx)
 		return run(ctx, app.Role{
-			Settings: settings, Handover: handover, SearchPath: os.Getenv("PATH"), StopAll: stopAll,
+			Settings: settings, Handover: handover, SearchPath: os.Getenv("PATH"), StopAll: stopAll, Traces: config.TraceEnvironment(os.Getenv) != nil,
 			Log: slog.New(slog.NewTextHandler(o.Stderr, nil)),
 		})
 	}

@@ -76,7 +76,7 @@ func sinkName(s config.Sink) string {
 
 // begin stores where new receivers begin, before any deployment goes on: with what happens from now on.
 func (a *announcer) begin(ctx context.Context) error {
-	known, err := a.places(ctx)
+	known, err := places(ctx, a.keep)
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (a *announcer) begin(ctx context.Context) error {
 		if _, ok := known[sinkName(s)]; ok {
 			continue
 		}
-		if err := a.move(ctx, s, &announced{}, newest); err != nil {
+		if err := move(ctx, a.keep, sinkName(s), &announced{}, newest); err != nil {
 			return err
 		}
 	}
@@ -110,8 +110,8 @@ func newestRecord(ctx context.Context, db history) (int64, error) {
 	}
 }
 
-func (a *announcer) places(ctx context.Context) (map[string]announced, error) {
-	stored, err := a.keep.List(ctx, kindAnnounced)
+func places(ctx context.Context, keep cloud.Resources) (map[string]announced, error) {
+	stored, err := keep.List(ctx, kindAnnounced)
 	if err != nil {
 		return nil, fmt.Errorf("read places of receivers: %w", err)
 	}
@@ -127,12 +127,12 @@ func (a *announcer) places(ctx context.Context) (map[string]announced, error) {
 }
 
 // move stores that a receiver was told until a place.
-func (a *announcer) move(ctx context.Context, s config.Sink, at *announced, after int64) error {
+func move(ctx context.Context, keep cloud.Resources, receiver string, at *announced, after int64) error {
 	data, err := json.Marshal(announced{After: after})
 	if err != nil {
 		return fmt.Errorf("encode place of receiver: %w", err)
 	}
-	versions, err := a.keep.Put(ctx, []cloud.Write{{Record: cloud.Record{Kind: kindAnnounced, Name: sinkName(s), Version: at.version, Data: data}}})
+	versions, err := keep.Put(ctx, []cloud.Write{{Record: cloud.Record{Kind: kindAnnounced, Name: receiver, Version: at.version, Data: data}}})
 	if err != nil {
 		return fmt.Errorf("store place of receiver: %w", err)
 	}
@@ -166,7 +166,7 @@ func wait(ctx context.Context, d time.Duration) {
 
 // follow tells one receiver what happens until something of ours fails.
 func (a *announcer) follow(ctx context.Context, s config.Sink) error {
-	known, err := a.places(ctx)
+	known, err := places(ctx, a.keep)
 	if err != nil {
 		return err
 	}
@@ -180,7 +180,7 @@ func (a *announcer) follow(ctx context.Context, s config.Sink) error {
 			if err := a.tell(ctx, s, r); err != nil {
 				return err
 			}
-			if err := a.move(ctx, s, &at, r.Seq); err != nil {
+			if err := move(ctx, a.keep, sinkName(s), &at, r.Seq); err != nil {
 				return err
 			}
 		}

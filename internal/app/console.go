@@ -267,6 +267,9 @@ func (c *Controller) newDesk(ctx context.Context, keys awsapi.Keys) error {
 	if err := c.announcer.begin(ctx); err != nil {
 		return fmt.Errorf("begin notices of receivers: %w", err)
 	}
+	if c.tracer, err = newTracer(ctx, c); err != nil {
+		return fmt.Errorf("begin traces: %w", err)
+	}
 	c.console, err = console.New(ctx, console.Config{
 		Keys: keys, Store: resourcesOf(c.db, c.opts.Paths), Changed: c.db.Changed, Now: time.Now, Log: c.opts.Log, Minute: c.opts.Minute,
 		Audit: c.audit,

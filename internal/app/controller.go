@@ -44,6 +44,8 @@ type ControllerOptions struct {
 	EndpointURL string
 	// Sinks are told what happens to deployments.
 	Sinks []config.Sink
+	// Traces: traces of deployments are sent to where the OTEL_* variables say.
+	Traces bool
 	// API is the listening socket.
 	API net.Listener
 	// Executable is this program, for scenario hooks.
@@ -70,6 +72,7 @@ type Controller struct {
 	console   *console.Console
 	meter     *meter
 	announcer *announcer
+	tracer    *tracer // nil: there are no traces
 	units     *runner.Client
 	topics    *topics
 	logGroups *logstore.Store
@@ -247,6 +250,7 @@ func (c *Controller) Run(ctx context.Context) (err error) {
 	start("retention", c.retain)
 	start("metrics", c.meters.run)
 	start("announcer", c.announcer.run)
+	start("tracer", c.tracer.run)
 	start("api", c.runAPI)
 	if err := c.opts.Ready(); err != nil {
 		fail(fmt.Errorf("say ready: %w", err))

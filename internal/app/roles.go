@@ -36,6 +36,8 @@ type Role struct {
 	Log      *slog.Logger
 	// SearchPath is the PATH of tasks and hooks that name none, and where the interpreters of functions are looked for.
 	SearchPath string
+	// Traces: the environment names where traces go (config.TraceEnvironment).
+	Traces bool
 	// StopAll is closed when the runner is told to end together with everything that it runs.
 	StopAll <-chan struct{}
 }
@@ -92,6 +94,7 @@ func RunController(ctx context.Context, r Role) error {
 	}
 	c, err := NewController(ctx, ControllerOptions{
 		Sinks:      sinks,
+		Traces:     r.Traces,
 		Executable: executable,
 		Paths:      Paths(r.Settings.Data), Region: r.Settings.Region, AccountID: r.Settings.AccountID, Minute: r.Settings.Minute,
 		Compat: r.Settings.Compat, LoadBalancers: balancers,

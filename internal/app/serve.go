@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -22,8 +23,10 @@ type ServeOptions struct {
 	// Env is the environment of the role processes, KEY=VALUE: the search path and little else. Tasks
 	// and functions get nothing of it.
 	Env []string
-	Out io.Writer
-	Log *slog.Logger
+	// TraceEnv is what the controller alone is given beside it, for its traces; it may hold secrets.
+	TraceEnv []string
+	Out      io.Writer
+	Log      *slog.Logger
 }
 
 // RunServe runs the supervisor with its three roles until ctx ends. When everything answers it
@@ -78,6 +81,7 @@ func superviseConfig(o ServeOptions) supervise.Config {
 		}
 	}
 	controller, proxy, runner := role(RoleController), role(RoleProxy), role(RoleRunner)
+	controller.Env = slices.Concat(o.Env, o.TraceEnv)
 	proxy.Survives, runner.Survives = true, true
 	// The supervisor only ends the runner together with all that it runs; a plain SIGTERM, as an init
 	// system sends for a restart, leaves tasks alone.
