@@ -70,14 +70,6 @@ func (e *Exporter) Export(ctx context.Context, d deploy.Deployment, records []de
 	return nil
 }
 
-// Close lets go of the connections.
-func (e *Exporter) Close(ctx context.Context) error {
-	if err := e.client.Shutdown(ctx); err != nil {
-		return fmt.Errorf("close trace exporter: %w", err)
-	}
-	return nil
-}
-
 // linked are links to the root spans of deployments.
 func linked(deployments []string) []trace.Link {
 	var list []trace.Link
