@@ -95,18 +95,6 @@ def burst():
     rate(s)
     until("calm", lambda: state("burst") == "OK")
     begin = datetime.datetime.now(datetime.timezone.utc)
-    id = s.deploy("failing", deploymentConfigName=config("burst", 50))
-    until("half", lambda: s.weights() == {"t1": 50, "t2": 50})
-
-    def load():
-        for _ in range(50):
-            get(s.production)
-        return info(id)["status"] == "Stopped"
-    until("the alarm stops it", load)
-    went_back(s, id, "burst")
-    history = cw.describe_alarm_history(AlarmName="burst", HistoryItemType="StateUpdate", ScanBy="TimestampAscending")["AlarmHistoryItems"]
-    assert "Alarm updated from OK to ALARM" in [h["HistorySummary"] for h in history], history
-    assert any("Threshold Crossed: 1 datapoint [" in h["HistoryData"] for h in history), history
 
     def total(metric, **dims):
         points = cw.get_metric_statistics(
@@ -116,10 +104,26 @@ def burst():
         return sum(p["Sum"] for p in points)
     lb = dimension(s.lb["LoadBalancerArn"], "loadbalancer/")
     green = "targetgroup/" + dimension(s.groups[1], "targetgroup/")
+    before = total("HTTPCode_ELB_5XX_Count", LoadBalancer=lb)  # the period of begin has what was asked before there were tasks
+    id = s.deploy("failing", deploymentConfigName=config("burst", 50))
+    until("half", lambda: s.weights() == {"t1": 50, "t2": 50})
+
+    answers = []
+
+    def load():
+        answers.extend(get(s.production) for _ in range(50))
+        return info(id)["status"] == "Stopped"
+    until("the alarm stops it", load)
+    went_back(s, id, "burst")
+    history = cw.describe_alarm_history(AlarmName="burst", HistoryItemType="StateUpdate", ScanBy="TimestampAscending")["AlarmHistoryItems"]
+    assert "Alarm updated from OK to ALARM" in [h["HistorySummary"] for h in history], history
+    assert any("Threshold Crossed: 1 datapoint [" in h["HistoryData"] for h in history), history
+
     failed = total("HTTPCode_Target_5XX_Count", LoadBalancer=lb, TargetGroup=green)
     assert failed > 5 and failed == total("HTTPCode_Target_5XX_Count", LoadBalancer=lb) == total("RequestCount", LoadBalancer=lb, TargetGroup=green), failed
     assert total("RequestCount", LoadBalancer=lb) > failed
-    assert total("HTTPCode_ELB_5XX_Count", LoadBalancer=lb) == 0
+    own = [a for a in answers if a in (502, 503, 504)]  # a busy machine may make a target miss its health check
+    assert total("HTTPCode_ELB_5XX_Count", LoadBalancer=lb) - before == len(own), own
     until("the rate was seen", lambda: "Alarm updated from OK to ALARM" in [
         h["HistorySummary"] for h in cw.describe_alarm_history(AlarmName="burst-rate", HistoryItemType="StateUpdate")["AlarmHistoryItems"]])
     until("calm again", lambda: state("burst") == "OK")
