@@ -309,17 +309,27 @@ func (b *box) onTick(ctx context.Context) bool {
 		if now.After(b.deadline()) {
 			return b.timedOut(ctx)
 		}
-	case b.waiting == nil && now.Sub(b.since) > b.m.cfg.InitTimeout:
+	case b.waiting == nil && now.Sub(b.since) > b.initLimit():
 		b.log.WarnContext(ctx, "sandbox does not ask for work, ending it", "offered", b.offered != nil)
 		if b.offered != nil && !b.adopted && b.served == 0 && b.kill(ctx) {
 			b.drain(ctx, "")
-			b.failOffered(ctx, initTimeoutOutcome(b.m.cfg.InitTimeout))
+			b.failOffered(ctx, initTimeoutOutcome(b.initLimit()))
 		}
 		return false
 	case b.offered == nil && b.waiting != nil && now.Sub(b.since) > b.m.cfg.IdleTimeout:
 		return !b.m.unlist(b)
 	}
 	return true
+}
+
+// initLimit is how long the sandbox may take to ask for work. Lambda ends an initialization after 10 s and starts it once
+// more within the time limit of the invocation; here a slow one goes on instead, so that a busy machine is not blamed on the
+// function.
+func (b *box) initLimit() time.Duration {
+	if b.offered == nil {
+		return b.m.cfg.InitTimeout
+	}
+	return max(b.m.cfg.InitTimeout, b.offered.rec.Invocation.Function.Timeout)
 }
 
 func (b *box) deadline() time.Time {

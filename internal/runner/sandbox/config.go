@@ -30,7 +30,7 @@ type Config struct {
 	Keep   func(name string, l *net.TCPListener) error
 	Unkeep func(name string) error
 
-	InitTimeout    time.Duration // for a sandbox to ask for its first event; 0 = 10 s, as on Lambda
+	InitTimeout    time.Duration // for a sandbox to ask for its first event, where the function's own limit is not longer; 0 = 30 s
 	IdleTimeout    time.Duration // after which an unused sandbox is stopped; 0 = 5 min
 	MaxSandboxes   int           // in all; 0 = 64. Invocations beyond wait.
 	MaxPerFunction int           // of one function version; 0 = 10
@@ -50,7 +50,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Dir == "" || c.Units == nil || c.Logger == nil || c.SearchPath == "" {
 		return c, errors.New("sandbox manager: Dir, Units, Logger and SearchPath are required")
 	}
-	setDefault(&c.InitTimeout, 10*time.Second)
+	setDefault(&c.InitTimeout, 30*time.Second)
 	setDefault(&c.IdleTimeout, 5*time.Minute)
 	setDefault(&c.MaxSandboxes, 64)
 	setDefault(&c.MaxPerFunction, 10)

@@ -163,8 +163,22 @@ func TestPython_timeoutKillsEverything(t *testing.T) {
 func TestPython_initTimeout(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(c *Config) { c.InitTimeout = 300 * time.Millisecond })
-	r := w.run(w.python("import time\ntime.sleep(600)\n"), "{}")
-	want(t, r, StateFailed, ErrorTypeTimedOut, "did not finish its initialization in 0.30 seconds")
+	f := w.python("import time\ntime.sleep(600)\n")
+	f.Timeout = 500 * time.Millisecond
+	want(t, w.run(f, "{}"), StateFailed, ErrorTypeTimedOut, "did not finish its initialization in 0.50 seconds")
+}
+
+// A slow start is no failure while the function's own limit is not over: Lambda would start it again within that.
+func TestPython_slowInit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(c *Config) { c.InitTimeout = 300 * time.Millisecond })
+	f := w.python("import time\ntime.sleep(1)\ndef handler(e, c): return 'late'\n")
+	f.Timeout = time.Minute
+	r := w.run(f, "{}")
+	want(t, r, StateSucceeded, "", "")
+	if string(r.Payload) != `"late"` {
+		t.Errorf("it answered %s", r.Payload)
+	}
 }
 
 // A handler that leaves a process behind, which keeps its output open and prints, is done when it has answered.
