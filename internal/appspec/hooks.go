@@ -2,11 +2,11 @@ package appspec
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"greengate/internal/deploy"
+	"greengate/internal/lazyregexp"
 )
 
 // hooks reads a list of maps with one key each. AfterAllowTestTraffic is allowed also where the
@@ -66,7 +66,7 @@ func eventNames(events []deploy.Phase) string {
 
 // functionForm is what Lambda's Invoke takes as FunctionName (its API reference): a name, a partial or
 // a full ARN, with or without an alias or version.
-var functionForm = regexp.MustCompile(
+var functionForm = lazyregexp.New(
 	`^(arn:aws[a-zA-Z-]*:lambda:[a-z]{2}(-[a-z]+)+-\d:\d{12}:function:|(\d{12}:)?function:|\d{12}:function:)?[a-zA-Z0-9_-]{1,140}(:(\$LATEST|[a-zA-Z0-9_-]{1,128}))?$`)
 
 // hookReference splits a hook's value into kind and name, or says why it is neither.

@@ -3,12 +3,12 @@ package appspec
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"greengate/internal/deploy"
+	"greengate/internal/lazyregexp"
 )
 
 // Parse reads an AppSpec file, YAML or JSON. The Spec may be used only when there is no fault; with
@@ -201,7 +201,7 @@ func (p *parser) resource(v value, owner position) {
 }
 
 // taskDefinitionForm is an ARN, or family or family:revision (ECS API reference, RegisterTaskDefinition).
-var taskDefinitionForm = regexp.MustCompile(`^(arn:[a-z0-9-]+:ecs:[a-z0-9-]+:[0-9]{12}:task-definition/)?[A-Za-z0-9_-]{1,255}(:[0-9]+)?$`)
+var taskDefinitionForm = lazyregexp.New(`^(arn:[a-z0-9-]+:ecs:[a-z0-9-]+:[0-9]{12}:task-definition/)?[A-Za-z0-9_-]{1,255}(:[0-9]+)?$`)
 
 func (p *parser) taskDefinition(v value, owner position) {
 	const example = `"arn:aws:ecs:us-east-1:123456789012:task-definition/shop:7"`

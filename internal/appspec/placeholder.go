@@ -3,11 +3,11 @@ package appspec
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"greengate/internal/deploy"
+	"greengate/internal/lazyregexp"
 )
 
 // TaskDefinitionPlaceholder is the name of the placeholder <TASK_DEFINITION> in an AppSpec file, which CodePipeline's
@@ -19,7 +19,7 @@ const TaskDefinitionPlaceholder = "TASK_DEFINITION"
 const standIn = TaskDefinitionPlaceholder + ":1"
 
 // placeholderForm is what counts as a placeholder: capitals, as all documented ones have.
-var placeholderForm = regexp.MustCompile(`<([A-Z][A-Z0-9_]*)>`)
+var placeholderForm = lazyregexp.New(`<([A-Z][A-Z0-9_]*)>`)
 
 // Fill replaces each placeholder <NAME> with its value, in the text as it is written.
 func Fill(data []byte, values map[string]string) []byte {

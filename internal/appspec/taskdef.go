@@ -3,8 +3,9 @@ package appspec
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"slices"
+
+	"greengate/internal/lazyregexp"
 )
 
 // TaskDefinition is what an AppSpec file relies on in a task definition: the input of RegisterTaskDefinition, as JSON.
@@ -57,7 +58,7 @@ type definitionParser struct {
 }
 
 // familyForm is that of the ECS API reference, RegisterTaskDefinition.
-var familyForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+var familyForm = lazyregexp.New(`^[A-Za-z0-9_-]{1,255}$`)
 
 func (p *definitionParser) file(tree *node) {
 	root := value{tree, ""}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 
 	"greengate/internal/appspec"
 	"greengate/internal/deploy"
+	"greengate/internal/lazyregexp"
 )
 
 // pipelineFlags are those by which a pipeline says what it deploys: the files of CodePipeline's "Amazon ECS
@@ -171,8 +171,8 @@ func (r *pipelineRevision) filled(taskDefinition string) string {
 }
 
 var (
-	imageName = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
-	imageURI  = regexp.MustCompile(`^[!#-;=?-\[\]-~]+$`) // printable, no blank, and nothing that would end a JSON text or begin a placeholder
+	imageName = lazyregexp.New(`^[A-Z][A-Z0-9_]*$`)
+	imageURI  = lazyregexp.New(`^[!#-;=?-\[\]-~]+$`) // printable, no blank, and nothing that would end a JSON text or begin a placeholder
 )
 
 // readImages reads NAME=URI.

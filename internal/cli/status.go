@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"greengate/internal/deploy"
+	"greengate/internal/lazyregexp"
 )
 
 func (a *app) statusCommand() *cobra.Command {
@@ -31,7 +31,7 @@ greengate wait gives one for how a deployment ended.`,
 	})
 }
 
-var deploymentID = regexp.MustCompile(`^d-[A-Z0-9]{6,}$`)
+var deploymentID = lazyregexp.New(`^d-[A-Z0-9]{6,}$`)
 
 // status asks first for what the name looks like, then for the other.
 func (a *app) status(ctx context.Context, name string) error {

@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"regexp"
 	"strconv"
 	"time"
+
+	"greengate/internal/lazyregexp"
 )
 
 // Protocols of a [Group].
@@ -274,7 +275,7 @@ func (l Limits) validate(f *faults, listener string) {
 	}
 }
 
-var ledgerName = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`)
+var ledgerName = lazyregexp.New(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`)
 
 func validLedgerName(s string) bool { return len(s) <= maxLedgerName && ledgerName.MatchString(s) }
 

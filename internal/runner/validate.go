@@ -7,9 +7,10 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
+
+	"greengate/internal/lazyregexp"
 )
 
 // Limits of a spec, so that a mistake is refused rather than run.
@@ -26,7 +27,7 @@ const (
 	markInstallation = "GREENGATE_INSTALLATION"
 )
 
-var idPattern = regexp.MustCompile(`^[A-Za-z0-9._:/-]{1,200}$`)
+var idPattern = lazyregexp.New(`^[A-Za-z0-9._:/-]{1,200}$`)
 
 func invalid(format string, args ...any) error {
 	return &Error{Kind: kindInvalid, Message: fmt.Sprintf(format, args...)}

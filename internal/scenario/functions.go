@@ -10,15 +10,16 @@ import (
 	"maps"
 	"math"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/expr-lang/expr"
+
+	"greengate/internal/lazyregexp"
 )
 
-var wordPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var wordPattern = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // headerMap are headers by their lower-case names; several of one name are joined by ", ".
 type headerMap map[string]string

@@ -6,10 +6,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"syscall"
 	"time"
+
+	"greengate/internal/lazyregexp"
 )
 
 // StateDown is the notify state by which a role asks the supervisor to stop every role and to end ("greengate down").
@@ -149,7 +150,7 @@ func (e *ExitError) Error() string {
 	return msg
 }
 
-var roleName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,31}$`)
+var roleName = lazyregexp.New(`^[a-z0-9][a-z0-9_-]{0,31}$`)
 
 // withDefaults fills in what has a default; it does not alter the slices of the caller.
 func (c Config) withDefaults() (Config, error) {

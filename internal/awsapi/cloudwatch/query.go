@@ -1,15 +1,14 @@
 package cloudwatch
 
 import (
-	"regexp"
-
 	shape "greengate/internal/awsapi/shapes/cloudwatch"
 	"greengate/internal/cloud"
+	"greengate/internal/lazyregexp"
 	"greengate/internal/metric"
 )
 
 // queryID is the form of a query's id (MetricDataQuery).
-var queryID = regexp.MustCompile(`^[a-z][a-zA-Z0-9_]*$`)
+var queryID = lazyregexp.New(`^[a-z][a-zA-Z0-9_]*$`)
 
 // queriesOf checks queries and makes them ready. All that ask for a statistic have the same period, which is returned, in
 // seconds.

@@ -2,7 +2,6 @@ package ecs
 
 import (
 	"context"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"greengate/internal/awsapi/shapes"
 	shape "greengate/internal/awsapi/shapes/ecs"
 	"greengate/internal/cloud"
+	"greengate/internal/lazyregexp"
 )
 
 // Statuses of clusters, definitions and services.
@@ -47,7 +47,7 @@ func (s *Service) registers(_ awsapi.Principal, in *shape.RegisterTaskDefinition
 	return needs
 }
 
-var familyPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+var familyPattern = lazyregexp.New(`^[A-Za-z0-9_-]{1,255}$`)
 
 func (s *Service) registerTaskDefinition(ctx context.Context, by awsapi.Principal, in *shape.RegisterTaskDefinitionRequest) (*shape.RegisterTaskDefinitionResponse, error) {
 	if err := check(in); err != nil {

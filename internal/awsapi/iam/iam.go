@@ -10,7 +10,6 @@ import (
 	"errors"
 	"maps"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +19,7 @@ import (
 	shape "greengate/internal/awsapi/shapes/iam"
 	"greengate/internal/cloud"
 	policy "greengate/internal/iam"
+	"greengate/internal/lazyregexp"
 )
 
 // Resources keeps roles, users and policies; *cloud.Cloud is one.
@@ -127,8 +127,8 @@ func newID(prefix string) string {
 }
 
 var (
-	namePattern = regexp.MustCompile(`^[\w+=,.@-]+$`)
-	pathPattern = regexp.MustCompile(`^/([!-~]+/)?$`)
+	namePattern = lazyregexp.New(`^[\w+=,.@-]+$`)
+	pathPattern = lazyregexp.New(`^/([!-~]+/)?$`)
 )
 
 // named checks the name of something that is made, and gives its path.

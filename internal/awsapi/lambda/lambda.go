@@ -11,7 +11,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"greengate/internal/awsapi"
 	shape "greengate/internal/awsapi/shapes/lambda"
 	"greengate/internal/cloud"
+	"greengate/internal/lazyregexp"
 )
 
 // Resources keeps functions; *cloud.Cloud is one.
@@ -150,10 +150,10 @@ func (s *Service) find(st cloud.State, ref, qualifier string) (cloud.Function, c
 }
 
 var (
-	namePattern    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
-	rolePattern    = regexp.MustCompile(`^arn:aws[a-z-]*:iam::\d{12}:role/?[A-Za-z_0-9+=,.@\-_/]+$`)
-	runtimePattern = regexp.MustCompile(`^(python3\.\d+|nodejs\d+\.x|provided(\.al2|\.al2023)?)$`)
-	aliasPattern   = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+	namePattern    = lazyregexp.New(`^[A-Za-z0-9_-]{1,64}$`)
+	rolePattern    = lazyregexp.New(`^arn:aws[a-z-]*:iam::\d{12}:role/?[A-Za-z_0-9+=,.@\-_/]+$`)
+	runtimePattern = lazyregexp.New(`^(python3\.\d+|nodejs\d+\.x|provided(\.al2|\.al2023)?)$`)
+	aliasPattern   = lazyregexp.New(`^[A-Za-z0-9_-]{1,128}$`)
 )
 
 func (s *Service) createFunction(ctx context.Context, _ awsapi.Principal, in *shape.CreateFunctionRequest) (*shape.FunctionConfiguration, error) {

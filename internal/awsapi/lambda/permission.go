@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -14,6 +13,7 @@ import (
 	"greengate/internal/awsapi/shapes"
 	shape "greengate/internal/awsapi/shapes/lambda"
 	"greengate/internal/cloud"
+	"greengate/internal/lazyregexp"
 )
 
 // maxPolicy bounds the policy of a function, in bytes (Lambda quotas: 20 KB).
@@ -37,9 +37,9 @@ type statement struct {
 }
 
 var (
-	sidPattern    = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,100}$`)
-	actionPattern = regexp.MustCompile(`^(lambda:[*]|lambda:[a-zA-Z]+|[*])$`)
-	account       = regexp.MustCompile(`^[0-9]{12}$`)
+	sidPattern    = lazyregexp.New(`^[a-zA-Z0-9_-]{1,100}$`)
+	actionPattern = lazyregexp.New(`^(lambda:[*]|lambda:[a-zA-Z]+|[*])$`)
+	account       = lazyregexp.New(`^[0-9]{12}$`)
 )
 
 // statementOf makes the statement of a permission (API reference, "AddPermission").

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"greengate/internal/awsapi/shapes"
 	shape "greengate/internal/awsapi/shapes/logs"
 	"greengate/internal/cloud"
+	"greengate/internal/lazyregexp"
 )
 
 // groupPrefix begins the names of functions' log groups.
@@ -141,7 +141,7 @@ func noGroup() error {
 }
 
 // functionName is what names of functions are like; another group that begins with /aws/lambda/ is nobody's.
-var functionName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+var functionName = lazyregexp.New(`^[A-Za-z0-9_-]{1,64}$`)
 
 // FunctionOf is the function whose log a group holds.
 func FunctionOf(group string) (string, bool) {

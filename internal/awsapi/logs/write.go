@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"greengate/internal/awsapi"
 	shape "greengate/internal/awsapi/shapes/logs"
 	"greengate/internal/cloud"
+	"greengate/internal/lazyregexp"
 )
 
 // Limits of PutLogEvents (its API reference).
@@ -27,8 +27,8 @@ const (
 )
 
 var (
-	groupName  = regexp.MustCompile(`^[.\-_/#A-Za-z0-9]{1,512}$`)
-	streamName = regexp.MustCompile(`^[^:*]{1,512}$`)
+	groupName  = lazyregexp.New(`^[.\-_/#A-Za-z0-9]{1,512}$`)
+	streamName = lazyregexp.New(`^[^:*]{1,512}$`)
 )
 
 // retentions are the days that PutRetentionPolicy takes.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"greengate/internal/awsapi/shapes"
 	shape "greengate/internal/awsapi/shapes/s3"
 	"greengate/internal/cloud"
+	"greengate/internal/lazyregexp"
 )
 
 // Resources keeps buckets; *cloud.Cloud is one.
@@ -85,7 +85,7 @@ func (s *Service) Handlers() awsapi.Handlers {
 }
 
 // bucketPattern is the rule for names (user guide, "Bucket naming rules").
-var bucketPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+var bucketPattern = lazyregexp.New(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
 // bucket checks that a bucket is there.
 func (s *Service) bucket(st cloud.State, name string) error {

@@ -5,12 +5,12 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
 	"greengate/internal/awsapi"
 	shape "greengate/internal/awsapi/shapes/sns"
+	"greengate/internal/lazyregexp"
 )
 
 const (
@@ -57,7 +57,7 @@ func (s *Service) publish(ctx context.Context, _ awsapi.Principal, in *shape.Pub
 	return &shape.PublishResponse{MessageID: m.ID}, nil
 }
 
-var batchID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
+var batchID = lazyregexp.New(`^[A-Za-z0-9_-]{1,80}$`)
 
 func checkBatch(list []shape.PublishBatchRequestEntry) error {
 	size, ids := 0, map[string]bool{}
@@ -174,7 +174,7 @@ func attributeSize(in map[string]shape.MessageAttributeValue) int {
 	return n
 }
 
-var attributeName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,256}$`)
+var attributeName = lazyregexp.New(`^[A-Za-z0-9_.-]{1,256}$`)
 
 func attributes(in map[string]shape.MessageAttributeValue) (map[string]Attribute, error) {
 	if len(in) > maxAttributes {

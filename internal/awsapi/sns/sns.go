@@ -10,7 +10,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"greengate/internal/awsapi/shapes"
 	shape "greengate/internal/awsapi/shapes/sns"
 	"greengate/internal/cloud"
+	"greengate/internal/lazyregexp"
 )
 
 // Resources keeps topics; *cloud.Cloud is one.
@@ -131,7 +131,7 @@ func (s *Service) topic(st cloud.State, arn string) (cloud.Topic, error) {
 	return t, nil
 }
 
-var topicName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`)
+var topicName = lazyregexp.New(`^[A-Za-z0-9_-]{1,256}$`)
 
 func (s *Service) topicHandlers(h awsapi.Handlers) {
 	h["CreateTopic"] = awsapi.Handle(s.createTopic, func(in *shape.CreateTopicInput) []string { return []string{s.arn(in.Name)} })

@@ -4,9 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
+
+	"greengate/internal/lazyregexp"
 )
 
 // Limits of AWS Lambda.
@@ -97,12 +98,12 @@ type Result struct {
 }
 
 var (
-	idPattern       = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
-	functionPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,140}$`)
-	runtimePattern  = regexp.MustCompile(`^(python3(\.[0-9]{1,2})?|nodejs([0-9]{1,3}\.x)?|provided(\.[a-z0-9]{1,16})?)$`)
-	accountPattern  = regexp.MustCompile(`^[0-9]{12}$`)
-	regionPattern   = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
-	envNamePattern  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,255}$`)
+	idPattern       = lazyregexp.New(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+	functionPattern = lazyregexp.New(`^[A-Za-z0-9_-]{1,140}$`)
+	runtimePattern  = lazyregexp.New(`^(python3(\.[0-9]{1,2})?|nodejs([0-9]{1,3}\.x)?|provided(\.[a-z0-9]{1,16})?)$`)
+	accountPattern  = lazyregexp.New(`^[0-9]{12}$`)
+	regionPattern   = lazyregexp.New(`^[a-z0-9-]{1,32}$`)
+	envNamePattern  = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]{0,255}$`)
 )
 
 // reservedEnv are the variables that a function may not set itself (AWS Lambda, "Defined runtime environment variables").

@@ -5,12 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"regexp"
 	"slices"
 	"time"
+
+	"greengate/internal/lazyregexp"
 )
 
-var boxIDPattern = regexp.MustCompile(`^[0-9a-f]{32}$`)
+var boxIDPattern = lazyregexp.New(`^[0-9a-f]{32}$`)
 
 // pool is the sandboxes and the waiting invocations of one key. Under Manager.mu.
 type pool struct {
