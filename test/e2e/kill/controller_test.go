@@ -114,13 +114,7 @@ type job struct {
 func TestController_everyPosition(t *testing.T) {
 	needPython(t)
 	w := newFaulty(t)
-	var refs []reference
-	for _, s := range []story{promoted, rolledBack} {
-		refs = append(refs, w.record(t, s))
-	}
-	if t.Failed() {
-		t.FailNow()
-	}
+	refs := w.records(t)
 	jobs := choose(refs, "controller ")
 	for _, r := range refs {
 		t.Logf("%s passes %d positions of the controller", r.story.name, len(ofRole(r.positions, "controller ")))

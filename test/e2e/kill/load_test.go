@@ -17,7 +17,7 @@ import (
 
 const (
 	loadWorkers  = 4
-	loadPause    = 12 * time.Millisecond
+	loadPause    = 25 * time.Millisecond
 	loadPatience = 30 * time.Second
 )
 

@@ -96,15 +96,44 @@ func spread(phases []deploy.Phase, hands int) [][]deploy.Phase {
 	return list
 }
 
-// references plays both stories without a kill.
+// uninterrupted are the references that have been played in this run. How a deployment ends, and what it passes, depends on
+// the story alone, so one installation plays for all.
+var uninterrupted struct {
+	mu   sync.Mutex
+	refs []reference
+}
+
+// references are both stories without a kill: those of another test, or else played here.
 func (w *world) references(t *testing.T) []reference {
 	t.Helper()
-	var refs []reference
-	for _, s := range []story{promoted, rolledBack} {
+	return references(t, false, func(s story) reference {
 		r := reference{story: s, end: w.play(t, s, options{hold: hold}, nil, nil)}
 		sane(t, r)
-		refs = append(refs, r)
+		return r
+	})
+}
+
+// records are references with their positions.
+func (w *world) records(t *testing.T) []reference {
+	t.Helper()
+	return references(t, true, func(s story) reference { return w.record(t, s) })
+}
+
+func references(t *testing.T, positions bool, play func(story) reference) []reference {
+	t.Helper()
+	uninterrupted.mu.Lock()
+	defer uninterrupted.mu.Unlock()
+	if refs := uninterrupted.refs; refs != nil && (!positions || refs[0].positions != nil) {
+		return refs
 	}
+	var refs []reference
+	for _, s := range []story{promoted, rolledBack} {
+		refs = append(refs, play(s))
+	}
+	if t.Failed() {
+		t.FailNow()
+	}
+	uninterrupted.refs = refs
 	return refs
 }
 

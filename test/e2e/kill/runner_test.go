@@ -19,13 +19,7 @@ func TestRunner_everyPosition(t *testing.T) {
 	needPython(t)
 	t.Parallel()
 	w := newFaulty(t)
-	var refs []reference
-	for _, s := range []story{promoted, rolledBack} {
-		refs = append(refs, w.record(t, s))
-	}
-	if t.Failed() {
-		t.FailNow()
-	}
+	refs := w.records(t)
 	for _, r := range refs {
 		t.Logf("%s passes %d positions of the runner", r.story.name, len(ofRole(r.positions, "runner ")))
 	}
