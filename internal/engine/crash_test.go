@@ -10,7 +10,10 @@ import (
 	"greengate/internal/engine/enginetest"
 )
 
-var randomRuns = flag.Int("crash.runs", 200, "random runs with several crashes and faults")
+var (
+	randomRuns  = flag.Int("crash.runs", 100, "random runs with several crashes and faults")
+	pointStride = flag.Int("crash.stride", 3, "try each point of so many; 1 = every point")
+)
 
 // uninterrupted plays a story once, checks that it is what it says, and counts its points.
 func (y story) uninterrupted(t *testing.T) (want ending, points int) {
@@ -51,13 +54,14 @@ func TestEngine_stories(t *testing.T) {
 	}
 }
 
-// stride is how many points are passed over between two that are tried: none, or under the race
-// detector, which makes everything ten times as slow, two. Where it begins is drawn anew each time.
+// stride is how far two points that are tried lie apart. Where it begins is drawn anew each time. The race detector makes
+// everything ten times as slow: the points belong to runs without it.
 func stride() (from, by int) {
-	if !raceEnabled {
-		return 1, 1
+	by = *pointStride
+	if raceEnabled {
+		by *= 4
 	}
-	return 1 + rand.IntN(3), 3
+	return 1 + rand.IntN(by), by
 }
 
 // everyPoint plays each story once for each of its points.

@@ -138,6 +138,7 @@ func (i *installation) run(t *testing.T, dir, program string, args ...string) st
 
 // TestWalk runs the walk-through of docs/aws.md as it stands there.
 func TestWalk(t *testing.T) {
+	t.Parallel()
 	for _, program := range []string{"aws", "curl"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skipf("%s is not on PATH: %v", program, err)
@@ -158,6 +159,7 @@ func TestWalk(t *testing.T) {
 
 // TestStories: what a pipeline does with CodeDeploy on ECS, by unmodified clients. A minute of the wire lasts a second.
 func TestStories(t *testing.T) {
+	t.Parallel()
 	i := start(t, "--minute", "1s")
 	for _, name := range []string{
 		"tutorial", "validation_test", "after_the_switch", "broken_hook", "silent_hook", "ecs_deploy", "revision_in_s3", "waits", "shifts", "bad_revisions", "rules",
