@@ -122,7 +122,7 @@ func (i *installation) python(t *testing.T, args ...string) string {
 // run runs a client's program in a folder and returns what it printed.
 func (i *installation) run(t *testing.T, dir, program string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = dir
