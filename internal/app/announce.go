@@ -262,7 +262,7 @@ func (a *announcer) notice(ctx context.Context, r store.StoredRecord) (*notice, 
 	if err != nil {
 		return nil, err
 	}
-	v := view(d, func(string) string { return "" })
+	v := d.View(func(string) string { return "" })
 	n := &notice{
 		Deployment: d.ID, Service: v.Service, Kind: d.Kind, From: v.From, To: v.To, StartedBy: v.StartedBy, At: r.At,
 		URL: strings.TrimRight(a.endpoint, "/") + "/console/deployments/" + d.ID,

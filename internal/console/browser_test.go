@@ -43,7 +43,7 @@ func TestBrowser_pages(t *testing.T) {
 	}
 	for _, name := range sceneNames() {
 		s.change(func() { s.scene = scenes()[name] })
-		b.Open(s.url + "/console/deployments/d-GOLDEN001")
+		b.Open(s.url + "/console/deployments/" + s.scene.d.ID)
 		b.Await("document.querySelector('h1')")
 		look(t, b, "deployment-"+name)
 	}

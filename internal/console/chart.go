@@ -67,6 +67,21 @@ func (m deploymentModel) traffic(now time.Time) *trafficChart {
 	return c
 }
 
+// sides are the versions behind the weights. Blue is the old one, also where a rollback leads back to it.
+type sides struct{ Blue, Green string }
+
+func sidesOf(d deploy.DeploymentView) sides {
+	s := sides{d.From, d.To}
+	if d.Kind == deploy.KindRollback {
+		s = sides{d.To, d.From}
+	}
+	if s.Blue == "" {
+		s.Blue = "old version"
+	}
+	s.Green = orDash(s.Green)
+	return s
+}
+
 // ledgerBar is the requests of one version by outcome, drawn to scale.
 type ledgerBar struct {
 	deploy.LedgerVersion
@@ -89,14 +104,15 @@ func (m deploymentModel) ledger() []ledgerBar {
 		most = max(most, v.Requests)
 	}
 	var bars []ledgerBar
+	s := sidesOf(m.D)
 	for _, v := range m.Ledger {
 		b := ledgerBar{LedgerVersion: v, Name: v.Version, Other: v.Requests - v.Served - v.Failed - v.Cut - v.ClientCut}
 		switch {
 		case v.TaskSet == "":
 			b.Name = "no version"
-		case v.Version == m.D.To:
+		case v.Version == s.Green:
 			b.Side = "green"
-		case v.Version == m.D.From:
+		case v.Version == s.Blue:
 			b.Side = "blue"
 		}
 		var parts []ledgerPart
