@@ -1,12 +1,18 @@
 package console_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"flag"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"testing"
 
+	"greengate/internal/deploy"
 	"greengate/test/browser"
 )
 
@@ -29,24 +35,55 @@ func TestBrowser_pages(t *testing.T) {
 	b := browser.Start(t)
 	s := newSite(t)
 	s.furnish()
-	pages := map[string]string{
-		"services": "/console/", "deployments": "/console/deployments", "functions": "/console/functions", "function": "/console/functions/verify",
-		"check": "/console/check", "audit": "/console/audit", "missing": "/console/deployments?id=d-NOSUCHONE", "report": "/console/deployments/d-GOLDEN001/report",
-	}
+	s.scene, s.others = failedCheck(), map[string]scene{}
 	b.Open(s.url + "/console/sign-in")
 	look(t, b, "sign-in")
 	signIn(b, s)
-	s.change(func() { s.scene = failedCheck() })
-	for name, path := range pages {
-		b.Open(s.url + path)
-		look(t, b, name)
+	pages := map[string]string{
+		"services": "/console/", "deployments": "/console/deployments", "functions": "/console/functions", "function": "/console/functions/verify",
+		"check": "/console/check", "audit": "/console/audit", "missing": "/console/deployments?id=d-NOSUCHONE", "report": "/console/deployments/d-GOLDEN001/report",
+		"not-found": "/console/deployments/d-NOSUCHONE", "nothing": "/console/deployments?status=Created",
 	}
-	for _, name := range sceneNames() {
-		s.change(func() { s.scene = scenes()[name] })
-		b.Open(s.url + "/console/deployments/" + s.scene.d.ID)
-		b.Await("document.querySelector('h1')")
-		look(t, b, "deployment-"+name)
+	for i, name := range sceneNames() {
+		sc := scenes()[name].renamed(t, fmt.Sprintf("d-GOLDEN%03d", i+2))
+		s.others[sc.d.ID] = sc
+		pages["deployment-"+name] = "/console/deployments/" + sc.d.ID
 	}
+	work := make(chan string, len(pages))
+	for _, name := range slices.Sorted(maps.Keys(pages)) {
+		work <- name
+	}
+	close(work)
+	for tab := range 2 { // as many as the processors of a small machine
+		t.Run(fmt.Sprint("tab ", tab), func(t *testing.T) {
+			t.Parallel()
+			b := b.Tab(t)
+			for name := range work {
+				b.Open(s.url + pages[name])
+				look(t, b, name)
+			}
+		})
+	}
+}
+
+// renamed is the same scene of a deployment with another id.
+func (s scene) renamed(t *testing.T, id string) scene {
+	t.Helper()
+	old := s.d.ID
+	again := func(in, out any) {
+		text, err := json.Marshal(in)
+		if err == nil {
+			err = json.Unmarshal(bytes.ReplaceAll(text, []byte(old), []byte(id)), out)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, events := deploy.DeploymentView{}, []deploy.HistoryEvent{}
+	again(s.d, &d)
+	again(s.events, &events)
+	s.d, s.events = d, events
+	return s
 }
 
 // look examines a page in both schemes, and on a phone.

@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,15 +38,12 @@ func (m deploymentModel) traffic(now time.Time) *trafficChart {
 		end = m.D.CompletedAt
 	}
 	points := []weightPoint{{m.D.CreatedAt, 0}}
-	if m.D.Kind == deploy.KindRollback {
-		points = nil
-	}
 	for _, e := range m.Events {
 		if w, ok := deploy.ParseWeights(e.Message); ok && e.Kind == deploy.RecordWeights {
 			points = append(points, weightPoint{e.At, w.Green})
 		}
 	}
-	if len(points) < 2 {
+	if !slices.ContainsFunc(points, func(p weightPoint) bool { return p.Green > 0 }) {
 		return nil
 	}
 	begin := points[0].At

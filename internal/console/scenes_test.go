@@ -69,7 +69,9 @@ func coupons(last deploy.VerdictStatus) []deploy.Check {
 func running() scene {
 	f := newTale(75)
 	f.d.Plan.Hooks[deploy.PhaseAfterAllowTestTraffic][0].Kind = deploy.HookFunction
-	f.until(func(d deploy.Deployment) bool { return d.Run != nil && d.Run.List == deploy.HookList(deploy.PhaseAfterAllowTestTraffic) })
+	f.until(func(d deploy.Deployment) bool {
+		return d.Run != nil && d.Run.List == deploy.HookList(deploy.PhaseAfterAllowTestTraffic)
+	})
 	s := f.scene(blueAndGreen(), nil)
 	s.logs["orders"] = deploy.LogsOutput{Lines: []string{"asking http://127.0.0.1:8081", "3 of 12 orders placed"}}
 	return s

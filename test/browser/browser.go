@@ -62,12 +62,12 @@ func Start(tb testing.TB) *Browser {
 	return b
 }
 
-// Tab opens another tab with the same cookies.
-func (b *Browser) Tab() *Browser {
-	b.tb.Helper()
+// Tab opens another tab with the same cookies, until tb ends. Tabs may be used at the same time.
+func (b *Browser) Tab(tb testing.TB) *Browser {
+	tb.Helper()
 	ctx, cancel := chromedp.NewContext(b.ctx)
-	b.tb.Cleanup(cancel)
-	n := &Browser{tb: b.tb, ctx: ctx}
+	tb.Cleanup(cancel)
+	n := &Browser{tb: tb, ctx: ctx}
 	n.do("open tab", chromedp.EmulateViewport(1280, 900))
 	return n
 }

@@ -82,7 +82,7 @@ func (i *installation) reroute(b *browser.Browser) {
 	i.serves(i.test, "v2")
 	b.Accessible("waiting, for real")
 
-	stale := b.Tab()
+	stale := b.Tab(i.t)
 	stale.Script(false)
 	stale.Open(i.url + "/console/deployments/" + id)
 	b.Click("details.verdict summary")
