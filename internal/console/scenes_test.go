@@ -182,6 +182,14 @@ func (s *site) furnish() {
 			{Level: "warning", Field: "smoke", Message: "there is no smoke set", Mend: "add a smoke list"},
 		}},
 		{Service: "shop", Findings: []deploy.Finding{}},
+		{Service: "shop/live", Findings: []deploy.Finding{
+			{
+				Level: "error", Where: "hook AfterAllowTestTraffic",
+				Message: "the role arn:aws:iam::000000000000:role/shop-check does not allow codedeploy:PutLifecycleEventHookExecutionStatus on arn:aws:codedeploy:us-east-1:000000000000:deploymentgroup:shop/live: the function could not report, and the deployment would wait for it in vain",
+				Mend:    `aws iam put-role-policy --role-name 'shop-check' --policy-name greengate-putlifecycleeventhookexecutionstatus --policy-document '{"Statement":[{"Action":"codedeploy:PutLifecycleEventHookExecutionStatus","Effect":"Allow","Resource":"arn:aws:codedeploy:us-east-1:000000000000:deploymentgroup:shop/live"}],"Version":"2012-10-17"}'`,
+			},
+			{Level: "note", Where: "hook AfterAllowTraffic", Message: "at AfterAllowTraffic the new version has production traffic already; a hook before AllowTraffic keeps a bad one away from it"},
+		}},
 	}
 	s.audit = []deploy.AuditEntry{
 		{Seq: 3, At: at(-5), Principal: root, Source: "127.0.0.1", Agent: "console; Mozilla/5.0", Service: "codedeploy", Operation: "ContinueDeployment", Resource: "d-GOLDEN001", Outcome: "ok"},
