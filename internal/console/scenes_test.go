@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"greengate/internal/deploy"
+	"greengate/internal/deploy/deploytest"
 )
 
 func at(seconds float64) time.Time { return noon.Add(time.Duration(seconds * float64(time.Second))) }
@@ -68,7 +69,7 @@ func coupons(last deploy.VerdictStatus) []deploy.Check {
 
 func running() scene {
 	f := newTale(75)
-	f.d.Plan.Hooks[deploy.PhaseAfterAllowTestTraffic][0].Kind = deploy.HookFunction
+	f.D.Plan.Hooks[deploy.PhaseAfterAllowTestTraffic][0].Kind = deploy.HookFunction
 	f.until(func(d deploy.Deployment) bool {
 		return d.Run != nil && d.Run.List == deploy.HookList(deploy.PhaseAfterAllowTestTraffic)
 	})
@@ -78,54 +79,54 @@ func running() scene {
 }
 
 func unknownParts() scene {
-	return newTale(70).until(in(deploy.PhaseInstall)).scene(blueAndGreen(), nil)
+	return newTale(70).until(deploytest.In(deploy.PhaseInstall)).scene(blueAndGreen(), nil)
 }
 
 func waiting() scene {
-	return newTale(66).until(in(deploy.PhaseReadyWait)).scene(blueAndGreen(), nil)
+	return newTale(66).until(deploytest.In(deploy.PhaseReadyWait)).scene(blueAndGreen(), nil)
 }
 
 // switched is a deployment up to where production is on the new version and the bake begins.
 func switched() *tale {
-	return newTale(60).until(in(deploy.PhaseReadyWait)).proceed(deploy.WaitReady).until(in(deploy.PhaseTerminationWait))
+	return newTale(60).until(deploytest.In(deploy.PhaseReadyWait)).proceed(deploy.WaitReady).until(deploytest.In(deploy.PhaseTerminationWait))
 }
 
 func baking() scene { return switched().scene(blueAndGreen(), counted()) }
 
 func verified() scene {
-	return switched().proceed(deploy.WaitTermination).until(ended).scene(alone("shop-green001", "v2"), counted())
+	return switched().proceed(deploy.WaitTermination).until(deploytest.Ended).scene(alone("shop-green001", "v2"), counted())
 }
 
 func failedCheck() scene {
 	f := newTale(80)
 	f.verdicts["orders"] = deploy.Verdict{Status: deploy.VerdictFail, Reason: deploy.ReasonHookFailed, Message: "1 of 2 checks did not pass", Checks: coupons(deploy.VerdictFail)}
-	return f.until(ended).scene(blueAndGreen()[:1], nil)
+	return f.until(deploytest.Ended).scene(blueAndGreen()[:1], nil)
 }
 
 func couldNotTell() scene {
 	f := newTale(80)
-	f.d.Plan.Hooks[deploy.PhaseAfterAllowTestTraffic][0].Retries = 2
+	f.D.Plan.Hooks[deploy.PhaseAfterAllowTestTraffic][0].Retries = 2
 	f.verdicts["orders"] = deploy.Verdict{Status: deploy.VerdictError, Reason: deploy.ReasonInconclusive, Message: "lookup shop.test: no such host"}
-	s := f.until(ended).scene(blueAndGreen()[:1], nil)
+	s := f.until(deploytest.Ended).scene(blueAndGreen()[:1], nil)
 	s.logs = map[string]deploy.LogsOutput{"orders": {Ended: true}}
 	return s
 }
 
 func stopped() scene {
-	f := newTale(66).until(in(deploy.PhaseReadyWait))
-	f.step(deploy.Event{Kind: deploy.EventStop, By: root, GoBack: new(true)})
-	return f.until(ended).scene(blueAndGreen()[:1], nil)
+	f := newTale(66).until(deploytest.In(deploy.PhaseReadyWait))
+	f.Step(deploy.Event{Kind: deploy.EventStop, By: root, GoBack: new(true)})
+	return f.until(deploytest.Ended).scene(blueAndGreen()[:1], nil)
 }
 
 // overBudget is a switched deployment whose new version fails too many requests.
 func overBudget() *tale {
 	f := switched()
-	f.step(deploy.Event{Kind: deploy.EventBudget, Message: "312 of 4021 production requests to green failed (7.8 %, allowed 1.0 %)"})
+	f.Step(deploy.Event{Kind: deploy.EventBudget, Message: "312 of 4021 production requests to green failed (7.8 %, allowed 1.0 %)"})
 	return f
 }
 
 func rolledBack() scene {
-	return overBudget().until(ended).scene(alone("shop-blue0001", "v1"), counted())
+	return overBudget().until(deploytest.Ended).scene(alone("shop-blue0001", "v1"), counted())
 }
 
 func halted() scene {
@@ -134,12 +135,13 @@ func halted() scene {
 	sets := blueAndGreen()
 	sets[0].Healthy, sets[0].Running, sets[0].Weight, sets[1].Weight = 0, 0, 0, 100
 	sets[0].Tasks = sets[0].Tasks[:0]
-	return f.until(ended).scene(sets, counted())
+	return f.until(deploytest.Ended).scene(sets, counted())
 }
 
 func rollbackRecord() scene {
-	f := overBudget().until(ended).rollback()
-	return f.until(ended).scene(alone("shop-blue0001", "v1"), counted())
+	f := overBudget().until(deploytest.Ended)
+	f.Tale = f.Rollback()
+	return f.until(deploytest.Ended).scene(alone("shop-blue0001", "v1"), counted())
 }
 
 // many are deployments of two services, newest first.

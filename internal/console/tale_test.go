@@ -5,29 +5,26 @@ import (
 	"time"
 
 	"greengate/internal/deploy"
+	"greengate/internal/deploy/deploytest"
 )
 
-// tale plays a deployment through the domain's own steps, so that what pages are drawn from is what a controller would
-// have. Every effect ends well a second after it began, but where the tale says otherwise.
+// tale is a deployment of shop from v1 to v2: a canary that somebody promotes.
 type tale struct {
-	d      deploy.Deployment
-	now    time.Time
-	events []deploy.HistoryEvent
-	spawn  *deploy.Deployment
+	*deploytest.Tale
 	// verdicts are those of hooks by name; the others pass.
 	verdicts map[string]deploy.Verdict
 	// blueIs says what is wrong with the old version; empty: it is healthy.
 	blueIs string
 }
 
-// newTale begins a deployment of shop from v1 to v2, some seconds before noon: a canary that somebody promotes.
+// newTale begins it some seconds before noon.
 func newTale(before float64) *tale {
 	set := func(id, version, digest string) deploy.TaskSet {
 		return deploy.TaskSet{ID: id, Service: "shop", Tasks: 2, Revision: deploy.Revision{Version: version, Digest: strings.Repeat(digest, 8)}}
 	}
-	t := &tale{now: at(-before), verdicts: map[string]deploy.Verdict{}}
-	t.d = deploy.Create(deploy.New{
-		ID: "d-GOLDEN001", RollbackID: "d-ROLLBACK1", Creator: "user", StartedBy: root, Description: "Coupons, second try <b>with care</b>", At: t.now,
+	t := &tale{verdicts: map[string]deploy.Verdict{}}
+	t.Tale = deploytest.New(deploy.New{
+		ID: "d-GOLDEN001", RollbackID: "d-ROLLBACK1", Creator: "user", StartedBy: root, Description: "Coupons, second try <b>with care</b>", At: at(-before),
 		Blue: set("shop-blue0001", "v1", "0badcafe"), Green: set("shop-green001", "v2", "9f2ce1d0"), TestSide: deploy.SideBlue,
 		Plan: deploy.Plan{
 			Service: "shop", Application: "shop", Group: "shop", TestListener: true, Promotion: deploy.PromoteManual, ReadyLimit: time.Hour,
@@ -37,53 +34,21 @@ func newTale(before float64) *tale {
 			Rollback: deploy.RollbackPolicy{OnFailure: true}, MaxErrorRate: .01, Limits: deploy.DefaultLimits(),
 		},
 	})
-	t.begin()
+	t.Outcome = t.outcome
+	t.Start()
 	return t
 }
 
-func (t *tale) begin() {
-	t.d.Revno = 1 // the store's
-	t.step(deploy.Event{Kind: deploy.EventStart})
-}
-
-func (t *tale) step(ev deploy.Event) {
-	ev.At = t.now
-	out := deploy.Step(t.d, ev)
-	t.d = out.Deployment
-	for _, r := range out.Records {
-		t.events = append(t.events, deploy.HistoryEvent{Seq: int64(len(t.events) + 1), Deployment: t.d.ID, Record: r})
-	}
-	if out.Spawn != nil {
-		t.spawn = out.Spawn
-	}
-}
-
-// until lets the deployment go on until it is where it shall be, or waits for somebody.
 func (t *tale) until(there func(deploy.Deployment) bool) *tale {
-	for !there(t.d) {
-		e, ok := t.open()
-		switch {
-		case ok:
-			t.now = t.now.Add(time.Second)
-			t.step(deploy.Event{Kind: deploy.EventOutcome, Seq: e.Seq, Outcome: t.outcome(e)})
-		case !t.d.Wake.IsZero():
-			t.now = t.d.Wake
-			t.step(deploy.Event{Kind: deploy.EventTick})
-		default:
-			panic("the tale stands still in " + string(t.d.Phase))
-		}
-	}
+	t.Until(there)
 	return t
 }
 
-// open is the next effect that ends by itself.
-func (t *tale) open() (deploy.Effect, bool) {
-	for _, e := range t.d.Open {
-		if e.Kind != deploy.EffectWatch {
-			return e, true
-		}
-	}
-	return deploy.Effect{}, false
+// proceed ends a wait after two seconds of thought.
+func (t *tale) proceed(wait string) *tale {
+	t.Now = t.Now.Add(2 * time.Second)
+	t.Proceed(wait, root)
+	return t
 }
 
 func (t *tale) outcome(e deploy.Effect) *deploy.Outcome {
@@ -102,30 +67,14 @@ func (t *tale) outcome(e deploy.Effect) *deploy.Outcome {
 	return out
 }
 
-// proceed ends a wait after two seconds of thought.
-func (t *tale) proceed(wait string) *tale {
-	t.now = t.now.Add(2 * time.Second)
-	t.step(deploy.Event{Kind: deploy.EventContinue, Wait: wait, By: root})
-	return t
-}
-
-// rollback goes on with the record of the deployment's rollback.
-func (t *tale) rollback() *tale {
-	t.d, t.events = *t.spawn, nil
-	t.begin()
-	return t
-}
-
-func in(p deploy.Phase) func(deploy.Deployment) bool {
-	return func(d deploy.Deployment) bool { return d.Phase == p }
-}
-
-func ended(d deploy.Deployment) bool { return d.Phase.Terminal() }
-
 // scene is what the page of the deployment is drawn from now.
 func (t *tale) scene(targets []deploy.TaskSetView, ledger []deploy.LedgerVersion) scene {
-	return scene{
-		d: t.d.View(func(string) string { return "secret-execution-id" }), events: t.events, targets: targets, ledger: ledger,
+	s := scene{
+		d: t.D.View(func(string) string { return "secret-execution-id" }), targets: targets, ledger: ledger,
 		logs: map[string]deploy.LogsOutput{"orders": {Lines: []string{"asking http://127.0.0.1:8081", "<script>alert(1)</script>", "done"}, Ended: true}},
 	}
+	for i, r := range t.Records {
+		s.events = append(s.events, deploy.HistoryEvent{Seq: int64(i + 1), Deployment: t.D.ID, Record: r})
+	}
+	return s
 }

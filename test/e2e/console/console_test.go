@@ -3,6 +3,7 @@
 package console
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,13 +20,18 @@ const (
 )
 
 // TestConsole is a day with the console: somebody signs in, watches a deployment arrive, presses the button, and sees
-// the next ones fail, go back, and survive a dead controller.
+// the next ones fail, go back, and survive a dead controller, while a webhook and a tracing backend are told of it.
 func TestConsole(t *testing.T) {
 	b := browser.Start(t)
-	i := start(t)
-	i.deploy("v1", "auto", good)
+	o := listen(t)
+	env, flags := o.settings()
+	i := start(t, env, flags)
+	first := i.deploy("v1", "auto", good)
 	i.write("go", "")
 	i.serves(i.production, "v1")
+	i.greengate("wait", first)
+	t.Run("metrics", func(t *testing.T) { i.metrics(t) })
+	t.Run("doors", func(t *testing.T) { i.doors(t) })
 
 	b.Open(i.greengate("console"))
 	b.Sees("This link signs you in once")
@@ -33,10 +39,72 @@ func TestConsole(t *testing.T) {
 	b.Await("location.pathname === '/console/'")
 	b.Sees(i.production)
 
-	t.Run("reroute", func(t *testing.T) { i.reroute(b) })
-	t.Run("failing check", func(t *testing.T) { i.failingCheck(b) })
-	t.Run("rolled back", func(t *testing.T) { i.rolledBack(b) })
+	var second, third, fourth string
+	t.Run("reroute", func(t *testing.T) { second = i.reroute(t, b) })
+	t.Run("failing check", func(t *testing.T) { third = i.failingCheck(b) })
+	t.Run("rolled back", func(t *testing.T) { fourth = i.rolledBack(b) })
 	t.Run("without scripts", func(t *testing.T) { i.withoutScripts(b) })
+	t.Run("notices", func(t *testing.T) { i.notices(o, first, second, third, fourth) })
+	t.Run("traces", func(t *testing.T) { i.traces(o, second, fourth) })
+}
+
+// notices: each event of a deployment was told, though the controller died; and it dies twice more in the middle of one.
+func (i *installation) notices(o *outside, first, second, third, fourth string) {
+	o.hears(first, "started", "succeeded")
+	o.hears(second, "started", "ready", "succeeded")
+	o.hears(third, "started", "failed")
+	o.hears(fourth, "started", "failed")
+	for _, id := range []string{third, fourth} {
+		o.hears(i.rollbackOf(id), "started", "rolled-back")
+	}
+	fifth := i.deploy("v5", "manual", good)
+	o.hears(fifth, "started")
+	i.killController()
+	i.write("go", "")
+	o.hears(fifth, "started", "ready")
+	i.killController()
+	i.greengate("stop", fifth)
+	o.hears(fifth, "started", "ready", "stopped")
+}
+
+// traces: what went well and what was turned around are traces whose spans are the phases, hooks and effects.
+func (i *installation) traces(o *outside, second, fourth string) {
+	o.traced(second, `deploy ok
+  BeforeInstall
+  Install
+    effect Install
+  AfterInstall
+  AllowTestTraffic
+    effect Route
+  AfterAllowTestTraffic
+    hook orders ok
+  ReadyWait
+  BeforeAllowTraffic
+  WayBack
+    effect Inspect
+    hook smoke ok
+  AllowTraffic
+    effect Route
+  AfterAllowTraffic
+    hook smoke ok
+  TerminationWait
+  Retire
+    effect Retire
+`)
+	back := i.rollbackOf(fourth)
+	o.traced(fourth, "")
+	o.traced(back, "")
+	o.linked(fourth, back)
+}
+
+// rollbackOf is the record of a deployment's rollback.
+func (i *installation) rollbackOf(id string) string {
+	i.t.Helper()
+	var d struct{ Rollback struct{ DeploymentID string } }
+	if err := json.Unmarshal([]byte(i.greengate("status", id, "--json")), &d); err != nil || d.Rollback.DeploymentID == "" {
+		i.t.Fatalf("the rollback of %s is not known: %v", id, err)
+	}
+	return d.Rollback.DeploymentID
 }
 
 // endBakeByKeyboard ends the bake of a deployment with nothing but Tab and Enter.
@@ -68,7 +136,7 @@ func tabTo(t *testing.T, b *browser.Browser, there string) {
 
 // reroute: the page is open while a deployment begins on the command line. Events arrive, the verdict is read, the
 // button is pressed, green serves. A page that missed it cannot act.
-func (i *installation) reroute(b *browser.Browser) {
+func (i *installation) reroute(t *testing.T, b *browser.Browser) string {
 	b.Open(i.url + "/console/deployments")
 	b.Sees("Deployments")
 	id := i.deploy("v2", "manual", good)
@@ -81,6 +149,7 @@ func (i *installation) reroute(b *browser.Browser) {
 	b.Await("document.querySelector('#press-reroute')")
 	i.serves(i.test, "v2")
 	b.Accessible("waiting, for real")
+	t.Run("roles", func(t *testing.T) { i.roles(t, id) })
 
 	stale := b.Tab(i.t)
 	stale.Script(false)
@@ -101,11 +170,12 @@ func (i *installation) reroute(b *browser.Browser) {
 	stale.Sees("has gone on")
 
 	i.endBakeByKeyboard(b, id)
+	return id
 }
 
 // failingCheck: the failing assertion stands beside the event, production is untouched, and the controller dies under
 // the open page meanwhile.
-func (i *installation) failingCheck(b *browser.Browser) {
+func (i *installation) failingCheck(b *browser.Browser) string {
 	id := i.deploy("v3", "manual", bad)
 	b.Open(i.url + "/console/deployments/" + id)
 	b.Sees("placing orders")
@@ -124,10 +194,11 @@ func (i *installation) failingCheck(b *browser.Browser) {
 		i.t.Error("the page was loaded anew instead of going on")
 	}
 	b.Accessible("failed, for real")
+	return id
 }
 
 // rolledBack: the smoke set fails after the switch, and the page leads to the verified record of the rollback.
-func (i *installation) rolledBack(b *browser.Browser) {
+func (i *installation) rolledBack(b *browser.Browser) string {
 	id := i.deploy("v4", "auto", good)
 	b.Open(i.url + "/console/deployments/" + id)
 	i.write("go", "")
@@ -139,6 +210,7 @@ func (i *installation) rolledBack(b *browser.Browser) {
 	b.Open(i.url + "/console/audit")
 	b.Sees("codedeploy:ContinueDeployment")
 	b.Sees("greengate:ApplyService")
+	return id
 }
 
 // withoutScripts: pages, and the filter of the list, work as plain HTML.
@@ -152,16 +224,12 @@ func (i *installation) withoutScripts(b *browser.Browser) {
 	}
 }
 
-// TestMetrics: what happened is counted, for programs of this machine.
-func TestMetrics(t *testing.T) {
+// metrics: what happened is counted, for programs of this machine.
+func (i *installation) metrics(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skipf("curl is not installed: %v", err)
 	}
-	i := start(t)
-	id := i.deploy("v1", "auto", good)
-	i.write("go", "")
-	i.serves(i.production, "v1")
-	i.greengate("wait", id)
+	t.Helper()
 	for _, path := range []string{"/healthz", "/readyz"} {
 		if out, err := exec.CommandContext(t.Context(), "curl", "-sSf", i.url+path).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", path, err, out)

@@ -15,16 +15,13 @@ import (
 	"testing"
 )
 
-// TestRoles: the console may what the one who signed in may. A viewer sees and cannot press, somebody without
+// roles: the console may what the one who signed in may. A viewer sees and cannot press, somebody without
 // permissions sees nothing, and a session ends with its key.
-func TestRoles(t *testing.T) {
+func (i *installation) roles(t *testing.T, id string) {
+	t.Helper()
 	if out, err := exec.CommandContext(t.Context(), "python3", "-c", "import boto3").CombinedOutput(); err != nil {
 		t.Skipf("python3 with boto3 is not installed: %v: %s", err, out)
 	}
-	i := start(t)
-	id := i.deploy("v1", "manual", good)
-	i.write("go", "")
-	i.serves(i.test, "v1")
 	viewer := i.user(t, "viewer", `"greengate:Describe*", "greengate:List*", "greengate:Events", "greengate:Logs"`)
 	nobody := i.user(t, "nobody", `"s3:GetObject"`)
 
