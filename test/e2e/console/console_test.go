@@ -92,8 +92,37 @@ func (i *installation) traces(o *outside, second, fourth string) {
     effect Retire
 `)
 	back := i.rollbackOf(fourth)
-	o.traced(fourth, "")
-	o.traced(back, "")
+	o.traced(fourth, `deploy error SMOKE_FAILED
+  BeforeInstall
+  Install
+    effect Install
+  AfterInstall
+  AllowTestTraffic
+    effect Route
+  AfterAllowTestTraffic
+    hook orders ok
+  ReadyWait
+  BeforeAllowTraffic
+  WayBack
+    effect Inspect
+    hook smoke ok
+  AllowTraffic
+    effect Route
+  AfterAllowTraffic error SMOKE_FAILED
+    hook smoke error smoke in SmokeAfter
+  Inspect
+    effect Inspect
+  Rollback
+    effect Route
+`)
+	o.traced(back, `rollback ok
+  AllowTraffic
+    effect Route
+  AfterAllowTraffic
+    hook smoke ok
+  Retire
+    effect Retire
+`)
 	o.linked(fourth, back)
 }
 

@@ -147,6 +147,7 @@ func (o *outside) hears(id string, want ...string) {
 }
 
 // traced compares the trace of a deployment: a line a span with its status, children indented in the order of their begin.
+// Whether it settles before the end depends on which effect ends first, and is left out; of errors the reason alone is in it.
 func (o *outside) traced(id, want string) {
 	o.t.Helper()
 	var spans []*otlp.Span
@@ -166,7 +167,11 @@ func (o *outside) traced(id, want string) {
 		slices.SortStableFunc(list, func(a, b *otlp.Span) int { return int(a.GetStartTimeUnixNano()) - int(b.GetStartTimeUnixNano()) })
 		for _, s := range list {
 			drawn++
-			status := map[otlp.Status_StatusCode]string{otlp.Status_STATUS_CODE_OK: " ok", otlp.Status_STATUS_CODE_ERROR: " error " + s.GetStatus().GetMessage()}
+			if s.GetName() == "Settle" {
+				continue
+			}
+			reason, _, _ := strings.Cut(s.GetStatus().GetMessage(), ": ")
+			status := map[otlp.Status_StatusCode]string{otlp.Status_STATUS_CODE_OK: " ok", otlp.Status_STATUS_CODE_ERROR: " error " + reason}
 			text.WriteString(indent + s.GetName() + status[s.GetStatus().GetCode()] + "\n")
 			draw(string(s.GetSpanId()), indent+"  ")
 		}
