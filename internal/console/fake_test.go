@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -156,6 +157,8 @@ type site struct {
 	server *httptest.Server
 	audits []deploy.AuditEntry
 	c      *console.Console
+	// away: nobody answers.
+	away atomic.Bool
 }
 
 func newSite(tb testing.TB) *site {
@@ -194,7 +197,12 @@ func (s *site) restart() {
 	c.Open(s.house)
 	s.c = c
 	if s.server == nil {
-		s.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.c.ServeHTTP(w, r) }))
+		s.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if s.away.Load() {
+				panic(http.ErrAbortHandler)
+			}
+			s.c.ServeHTTP(w, r)
+		}))
 		s.tb.Cleanup(func() {
 			s.server.CloseClientConnections()
 			s.server.Close()

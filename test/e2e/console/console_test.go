@@ -141,26 +141,14 @@ func (i *installation) endBakeByKeyboard(b *browser.Browser, id string) {
 	i.t.Helper()
 	b.Open(i.url + "/console/deployments/" + id)
 	b.Sees("The old version stays warm")
-	tabTo(i.t, b, "document.activeElement.closest('#confirm-end-bake') && document.activeElement.tagName === 'SUMMARY'")
+	b.TabTo("document.activeElement.closest('#confirm-end-bake') && document.activeElement.tagName === 'SUMMARY'")
 	b.Press("\r")
 	b.Await("document.querySelector('#confirm-end-bake').open")
-	tabTo(i.t, b, "document.activeElement.matches('#confirm-end-bake button')")
+	b.TabTo("document.activeElement.matches('#confirm-end-bake button')")
 	b.Press("\r")
 	b.Sees("The end of the bake was asked for")
 	b.Sees("Production is on")
 	b.Sees("It has ended")
-}
-
-// tabTo presses Tab until the focus is where a person wants it.
-func tabTo(t *testing.T, b *browser.Browser, there string) {
-	t.Helper()
-	for range 80 {
-		if browser.Value[bool](b, "!!("+there+")") {
-			return
-		}
-		b.Press("\t")
-	}
-	t.Fatalf("the keyboard does not reach %s", there)
 }
 
 // reroute: the page is open while a deployment begins on the command line. Events arrive, the verdict is read, the
