@@ -19,6 +19,7 @@ import (
 	"greengate/internal/deploy"
 	"greengate/internal/preflight"
 	"greengate/internal/sigv4"
+	"greengate/internal/store"
 )
 
 // groupChecks is what check --appspec would say of each deployment group with the AppSpec file that it deployed last. It
@@ -44,7 +45,11 @@ func (d *desk) groupCheck(ctx context.Context, by awsapi.Principal, state cloud.
 	findings := []deploy.Finding{}
 	t := preflight.Target{Application: g.Application, Group: g.Name}
 	t.Revision.Where = func(h appspec.Hook) string { return "hook " + string(h.Event) }
-	if r, ok := lastRevision(state, g); ok {
+	last, err := d.db.List(ctx, store.Filter{Application: g.Application, Group: g.Name, Limit: 1})
+	if err != nil {
+		return nil, err
+	}
+	if r, ok := lastRevision(state, last); ok {
 		spec, refused := d.wire.spec(r)
 		if refused != nil {
 			findings = append(findings, deploy.Finding{Level: preflight.LevelError, Where: "the AppSpec file deployed last", Message: refused.Message})
@@ -60,15 +65,17 @@ func (d *desk) groupCheck(ctx context.Context, by awsapi.Principal, state cloud.
 	return append(findings, found...), err
 }
 
-// lastRevision is what a group deployed last.
-func lastRevision(state cloud.State, g cloud.DeploymentGroup) (cloud.Revision, bool) {
-	var last cloud.Revision
-	for _, r := range cloud.All[cloud.Revision](state) {
-		if r.Application == g.Application && slices.Contains(r.Groups, g.Name) && r.LastUsed.After(last.LastUsed) {
-			last = r
-		}
+// lastRevision is what the last of a group's deployments deployed, or what was rolled back by it.
+func lastRevision(state cloud.State, last []deploy.Deployment) (cloud.Revision, bool) {
+	if len(last) == 0 {
+		return cloud.Revision{}, false
 	}
-	return last, !last.LastUsed.IsZero()
+	s := last[0].Plan.Source
+	if last[0].Kind == deploy.KindRollback {
+		s = last[0].Plan.Previous
+	}
+	r := cloud.Revision{Application: last[0].Plan.Application, Type: s.Type, SHA256: s.SHA256, Bucket: s.Bucket, Object: s.Key, Version: s.Version, ETag: s.ETag}
+	return cloud.Find[cloud.Revision](state, r.ResourceKey())
 }
 
 // insideAsker asks an API in this process.
