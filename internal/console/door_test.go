@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"html"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,6 +15,8 @@ import (
 
 	"greengate/internal/awsapi"
 	"greengate/internal/deploy"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestSignIn: the keys open the door, nothing else does, and what is tried is written down without secrets.
@@ -313,5 +317,33 @@ func TestHeaders(t *testing.T) {
 	_, doc, h := g.get("/console/deployments/d-GOLDEN001/report.json")
 	if h.Get("Content-Type") != "application/json" || !strings.Contains(doc, `"expected": "90.00"`) {
 		t.Errorf("the report for programs:\n%s", doc)
+	}
+}
+
+// TestDeployments_filter: what the form asks for is asked of the API, and the next page goes on with it.
+func TestDeployments_filter(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.list = many(500)
+	g := s.signedIn()
+	_, page, _ := g.get("/console/deployments?service=shop&status=Failed&from=2026-11-01&to=2026-11-20")
+	calls := s.called("ListDeployments")
+	in, ok := calls[len(calls)-1].Input.(deploy.ListDeploymentsInput)
+	want := deploy.ListDeploymentsInput{
+		Service: "shop", Statuses: []deploy.Status{deploy.StatusFailed}, Limit: 51, Brief: true,
+		From: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC), // the last day is a whole one
+	}
+	if diff := cmp.Diff(want, in); !ok || diff != "" {
+		t.Errorf("asked for (-want +got):\n%s", diff)
+	}
+	older := html.UnescapeString(regexp.MustCompile(`href="([^"]+)">Older`).FindStringSubmatch(page)[1])
+	g.get(older)
+	calls = s.called("ListDeployments")
+	if want.After = "d-000000253"; cmp.Diff(want, calls[len(calls)-1].Input) != "" {
+		t.Errorf("the page after that, %s, asks for %+v", older, calls[len(calls)-1].Input)
+	}
+	s.scene = waiting()
+	if _, page, _ = g.get("/console/deployments?id=d-GOLDEN001"); !strings.Contains(page, `id="d-GOLDEN001"`) {
+		t.Errorf("a deployment is not found by its id:\n%s", page)
 	}
 }
