@@ -81,13 +81,13 @@ func lastRevision(state cloud.State, last []deploy.Deployment) (cloud.Revision, 
 // insideAsker asks an API in this process.
 type insideAsker struct{ api http.Handler }
 
-// answerRefused is an error that the API answered.
-type answerRefused struct{ code, message string }
+// refusedError is an error that the API answered.
+type refusedError struct{ code, message string }
 
-func (e *answerRefused) Error() string { return e.message }
+func (e *refusedError) Error() string { return e.message }
 
 // Name implements preflight.Refusal.
-func (e *answerRefused) Name() string {
+func (e *refusedError) Name() string {
 	return strings.TrimSuffix(strings.ToLower(e.code), "exception")
 }
 
@@ -161,7 +161,7 @@ func refusedAnswer(w *inMemory) error {
 		Message string `xml:"Error>Message"`
 	}
 	if xml.Unmarshal(answer, &form) == nil && form.Code != "" {
-		return &answerRefused{form.Code, form.Message}
+		return &refusedError{form.Code, form.Message}
 	}
 	var doc struct {
 		Type    string `json:"__type"`
@@ -169,9 +169,9 @@ func refusedAnswer(w *inMemory) error {
 	}
 	if json.Unmarshal(answer, &doc) == nil {
 		code := cmp.Or(doc.Type, w.header.Get("X-Amzn-Errortype"), "UnknownError")
-		return &answerRefused{code[strings.LastIndexByte(code, '#')+1:], doc.Message}
+		return &refusedError{code[strings.LastIndexByte(code, '#')+1:], doc.Message}
 	}
-	return &answerRefused{"UnknownError", fmt.Sprintf("HTTP %d", w.status)}
+	return &refusedError{"UnknownError", fmt.Sprintf("HTTP %d", w.status)}
 }
 
 // inMemory keeps an answer.

@@ -128,7 +128,7 @@ func (everywhere) Statuses(context.Context) (map[deploy.Status]int64, error) {
 	return all, nil
 }
 
-func (everywhere) Traffic(context.Context) ([]Traffic, error) { return fixed{}.Traffic(nil) }
+func (everywhere) Traffic(ctx context.Context) ([]Traffic, error) { return fixed{}.Traffic(ctx) }
 
 // exported is what /metrics has once everything has happened: the labels of each series by its name, and the values of a
 // label.
@@ -216,22 +216,19 @@ func readQuery(expr string) (query, error) {
 			if end < i || len(q.metrics) == 0 || i == 0 || list[i-1] != q.metrics[len(q.metrics)-1] {
 				return q, fmt.Errorf("%q: braces without a metric, or without an end", expr)
 			}
-			for j := i + 1; j < end; j += 4 { // label op "value" ,
-				if j+2 >= end || !name.MatchString(list[j]) || !strings.HasPrefix(list[j+2], `"`) {
-					return q, fmt.Errorf("%q: a matcher is not understood at %q", expr, list[j])
-				}
-				q.matchers = append(q.matchers, matcher{list[i-1], list[j], list[j+1], strings.Trim(list[j+2], `"`)})
+			found, err := readMatchers(list[i-1], list[i+1:end])
+			if err != nil {
+				return q, fmt.Errorf("%q: %w", expr, err)
 			}
+			q.matchers = append(q.matchers, found...)
 			i = end
 		case tok == "[":
 			q.vars = append(q.vars, list[i+1])
 			i += 2
 		case tok == "by" && list[i+1] == "(":
-			for i += 2; list[i] != ")" && list[i] != ""; i++ {
-				if list[i] != "," {
-					q.by = append(q.by, list[i])
-				}
-			}
+			end := i + max(0, slices.Index(list[i:], ")"))
+			q.by = append(q.by, slices.DeleteFunc(slices.Clone(list[i+2:max(end, i+2)]), func(tok string) bool { return tok == "," })...)
+			i = max(end, i+1)
 		case tok == "or", !name.MatchString(tok):
 		case list[i+1] == "(" || list[i+1] == "by":
 			if !slices.Contains([]string{"sum", "max", "rate", "increase", "histogram_quantile", "vector"}, tok) {
@@ -245,6 +242,18 @@ func readQuery(expr string) (query, error) {
 		return q, fmt.Errorf("%q: the parentheses do not match", expr)
 	}
 	return q, nil
+}
+
+// readMatchers reads what stands in the braces behind a metric.
+func readMatchers(metric string, list []string) ([]matcher, error) {
+	var found []matcher
+	for j := 0; j < len(list); j += 4 { // label op "value" ,
+		if j+2 >= len(list) || !name.MatchString(list[j]) || !strings.HasPrefix(list[j+2], `"`) || j+3 < len(list) && list[j+3] != "," {
+			return nil, fmt.Errorf("a matcher is not understood at %q", list[j])
+		}
+		found = append(found, matcher{metric, list[j], list[j+1], strings.Trim(list[j+2], `"`)})
+	}
+	return found, nil
 }
 
 // TestReadQuery: what is wrong is not read as if it were right.

@@ -154,6 +154,7 @@ func (i *installation) endBakeByKeyboard(b *browser.Browser, id string) {
 // reroute: the page is open while a deployment begins on the command line. Events arrive, the verdict is read, the
 // button is pressed, green serves. A page that missed it cannot act.
 func (i *installation) reroute(t *testing.T, b *browser.Browser) string {
+	t.Helper()
 	b.Open(i.url + "/console/deployments")
 	b.Sees("Deployments")
 	id := i.deploy("v2", "manual", good)
@@ -243,10 +244,10 @@ func (i *installation) withoutScripts(b *browser.Browser) {
 
 // metrics: what happened is counted, for programs of this machine.
 func (i *installation) metrics(t *testing.T) {
+	t.Helper()
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skipf("curl is not installed: %v", err)
 	}
-	t.Helper()
 	for _, path := range []string{"/healthz", "/readyz"} {
 		if out, err := exec.CommandContext(t.Context(), "curl", "-sSf", i.url+path).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", path, err, out)
