@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -23,8 +24,8 @@ import (
 
 // announcer tells the receivers of the notify file what happens to deployments. Each receiver follows the stored history
 // from a stored place of its own, and the place moves on after the receiver has answered: a notice is never lost with a
-// controller, and one whose answer was lost comes again with the same id. A receiver that does not answer delays nobody
-// else.
+// controller. Before each attempt it is stored that it begins: a notice whose answer was lost comes again with the same id
+// and says that it is another attempt. A receiver that does not answer delays nobody else.
 type announcer struct {
 	sinks    []config.Sink
 	db       history
@@ -45,7 +46,9 @@ const (
 // notice is what a receiver is told.
 type notice struct {
 	// ID is the same whenever the same thing is told again.
-	ID         string        `json:"id"`
+	ID string `json:"id"`
+	// Attempt counts how often it was sent, or may have been, from 1.
+	Attempt    int           `json:"attempt"`
 	Event      string        `json:"event"` // started, ready, succeeded, failed, stopped, rolled-back, halted
 	Deployment string        `json:"deployment"`
 	Service    string        `json:"service"`
@@ -64,6 +67,9 @@ type notice struct {
 // announced is the place until which a receiver was told.
 type announced struct {
 	After int64 `json:"after"`
+	// Seq is the record whose notice is being sent, Attempt how often that was begun.
+	Seq     int64 `json:"seq,omitempty"`
+	Attempt int   `json:"attempt,omitempty"`
 
 	version int64
 }
@@ -128,7 +134,20 @@ func places(ctx context.Context, keep cloud.Resources) (map[string]announced, er
 
 // move stores that a receiver was told until a place.
 func move(ctx context.Context, keep cloud.Resources, receiver string, at *announced, after int64) error {
-	data, err := json.Marshal(announced{After: after})
+	return at.store(ctx, keep, receiver, announced{After: after})
+}
+
+// try stores that the notice of a record is about to be sent, and counts the attempt.
+func (at *announced) try(ctx context.Context, keep cloud.Resources, receiver string, seq int64) error {
+	next := announced{After: at.After, Seq: seq, Attempt: 1}
+	if at.Seq == seq {
+		next.Attempt = at.Attempt + 1
+	}
+	return at.store(ctx, keep, receiver, next)
+}
+
+func (at *announced) store(ctx context.Context, keep cloud.Resources, receiver string, next announced) error {
+	data, err := json.Marshal(next)
 	if err != nil {
 		return fmt.Errorf("encode place of receiver: %w", err)
 	}
@@ -136,7 +155,8 @@ func move(ctx context.Context, keep cloud.Resources, receiver string, at *announ
 	if err != nil {
 		return fmt.Errorf("store place of receiver: %w", err)
 	}
-	at.After, at.version = after, versions[0]
+	next.version = versions[0]
+	*at = next
 	return nil
 }
 
@@ -177,7 +197,7 @@ func (a *announcer) follow(ctx context.Context, s config.Sink) error {
 			return err
 		}
 		for _, r := range records {
-			if err := a.tell(ctx, s, r); err != nil {
+			if err := a.tell(ctx, s, &at, r); err != nil {
 				return err
 			}
 			if err := move(ctx, a.keep, sinkName(s), &at, r.Seq); err != nil {
@@ -188,18 +208,18 @@ func (a *announcer) follow(ctx context.Context, s config.Sink) error {
 }
 
 // tell sends the notice of a record, where it is one. It gives up on a notice that the receiver does not take, and says so.
-func (a *announcer) tell(ctx context.Context, s config.Sink, r store.StoredRecord) error {
+func (a *announcer) tell(ctx context.Context, s config.Sink, at *announced, r store.StoredRecord) error {
 	n, err := a.notice(ctx, r)
 	if err != nil || n == nil {
 		return err
 	}
-	body, err := n.body(s)
-	if err != nil {
-		return err
-	}
 	give := time.Now().Add(a.patience)
 	for pause := a.pause; ; pause = min(2*pause, longestPause) {
-		err := a.post(ctx, s, n.ID, body)
+		if err := at.try(ctx, a.keep, sinkName(s), r.Seq); err != nil {
+			return err
+		}
+		n.Attempt = at.Attempt
+		err := a.post(ctx, s, n)
 		switch {
 		case err == nil:
 			return nil
@@ -215,14 +235,19 @@ func (a *announcer) tell(ctx context.Context, s config.Sink, r store.StoredRecor
 
 var errRefused = errors.New("the receiver does not take it")
 
-func (a *announcer) post(ctx context.Context, s config.Sink, id string, body []byte) error {
+func (a *announcer) post(ctx context.Context, s config.Sink, n *notice) error {
+	body, err := n.body(s)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errRefused, err)
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL, bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("%w: its URL is not one", errRefused)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "greengate")
-	req.Header.Set("Idempotency-Key", id)
+	req.Header.Set("Idempotency-Key", n.ID)
+	req.Header.Set("Greengate-Attempt", strconv.Itoa(n.Attempt))
 	resp, err := a.client.Do(req)
 	if err != nil {
 		return hideURL(err)
@@ -262,7 +287,7 @@ func (a *announcer) notice(ctx context.Context, r store.StoredRecord) (*notice, 
 	if err != nil {
 		return nil, err
 	}
-	v := view(d, func(string) string { return "" })
+	v := d.View(func(string) string { return "" })
 	n := &notice{
 		Deployment: d.ID, Service: v.Service, Kind: d.Kind, From: v.From, To: v.To, StartedBy: v.StartedBy, At: r.At,
 		URL: strings.TrimRight(a.endpoint, "/") + "/console/deployments/" + d.ID,
@@ -321,6 +346,9 @@ func (n *notice) text() string {
 		text += map[bool]string{true: ", verified", false: ", NOT verified: look at it"}[n.Verified]
 	}
 	text += fmt.Sprintf(" (<%s|%s>)", n.URL, n.Deployment)
+	if n.Attempt > 1 {
+		text += fmt.Sprintf(", attempt %d", n.Attempt)
+	}
 	if n.Reason != "" || n.Message != "" {
 		text += "\n" + escape(strings.TrimSpace(string(n.Reason)+" "+n.Message))
 	}

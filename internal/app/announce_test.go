@@ -86,6 +86,7 @@ type receiver struct {
 	mu     sync.Mutex
 	n      int
 	keys   []string
+	tries  []string // the headers that count attempts
 }
 
 func newReceiver(t *testing.T, answer func(n int) int) *receiver {
@@ -100,6 +101,7 @@ func newReceiver(t *testing.T, answer func(n int) int) *receiver {
 		r.n++
 		code := r.answer(r.n)
 		r.keys = append(r.keys, req.Header.Get("Idempotency-Key"))
+		r.tries = append(r.tries, req.Header.Get("Greengate-Attempt"))
 		r.mu.Unlock()
 		w.WriteHeader(code)
 		if code == http.StatusOK {
@@ -216,6 +218,9 @@ func TestAnnouncer_retry(t *testing.T) {
 	if keys := shaky.keys; len(keys) != 5 || keys[0] != keys[3] || keys[3] == keys[4] {
 		t.Errorf("the ids of the attempts are %q", keys)
 	}
+	if diff := cmp.Diff([]string{"1", "2", "3", "4", "1"}, shaky.tries); diff != "" {
+		t.Errorf("the attempts (-want +got):\n%s", diff)
+	}
 	var slack struct{ Text string }
 	if err := json.Unmarshal([]byte(picky.next(t)), &slack); err != nil || slack.Text != "*shop* v1 → v2: succeeded (<http://127.0.0.1:4566/console/deployments/d-ONE|d-ONE>)" {
 		t.Errorf("%q %v", slack.Text, err)
@@ -247,6 +252,41 @@ func TestAnnouncer_restart(t *testing.T) {
 	}
 	if n := len(r.keys); n != 2 {
 		t.Errorf("%d notices of 2 events", n)
+	}
+}
+
+// TestAnnouncer_killed: a controller that dies after a notice was sent and before that is stored leaves it to the next one,
+// which sends it with the same id and says that it is another attempt.
+func TestAnnouncer_killed(t *testing.T) {
+	t.Parallel()
+	p, keep, r := newMemoryPast(), &cloudtest.Memory{}, newReceiver(t, fine)
+	sink := config.Sink{URL: r.URL}
+	dying := &announcer{sinks: []config.Sink{sink}, db: p, keep: keep, client: http.DefaultClient, endpoint: "http://127.0.0.1:4566", log: slog.New(slog.DiscardHandler)}
+	if err := dying.begin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.add(deploymentOf("d-ONE", deploy.StatusFailed), endedIn(deploy.PhaseFailed))
+	known, err := places(t.Context(), keep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, record := known[sinkName(sink)], store.StoredRecord{Seq: 1, Deployment: "d-ONE", Record: endedIn(deploy.PhaseFailed)}
+	if err := dying.tell(t.Context(), sink, &at, record); err != nil { // and no more: the place does not move
+		t.Fatal(err)
+	}
+	announcing(t, p, keep, sink)
+	var first, second notice
+	for _, n := range []*notice{&first, &second} {
+		if err := json.Unmarshal([]byte(r.next(t)), n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if first.Attempt != 1 || second.Attempt != 2 || first.ID != second.ID || r.keys[0] != first.ID || r.keys[1] != first.ID || r.tries[1] != "2" {
+		t.Errorf("told %+v, then %+v, with keys %q and attempts %q", first, second, r.keys, r.tries)
+	}
+	first.Attempt = second.Attempt
+	if first != second {
+		t.Errorf("the second try says something else: %+v, %+v", first, second)
 	}
 }
 

@@ -32,11 +32,17 @@ type desk struct {
 	*services
 	functions *sandbox.Client
 	console   *console.Console
+	wire      *wire
+	// reading answers requests of the wire that read something, as somebody makes them.
+	reading func(by awsapi.Principal) http.Handler
 }
 
 // deskOperations are its actions by name.
-func (c *Controller) deskOperations(s *services) map[string]awsapi.Operation {
-	d := &desk{services: s, functions: c.functions, console: c.console}
+func (c *Controller) deskOperations(s *services, w *wire) map[string]awsapi.Operation {
+	d := &desk{
+		services: s, functions: c.functions, console: c.console, wire: w,
+		reading: func(by awsapi.Principal) http.Handler { return c.reading(by) }, // it is there once the API is
+	}
 	return map[string]awsapi.Operation{
 		"DescribeOverview":  awsapi.Typed(d.overview),
 		"DescribeTargets":   awsapi.Typed(d.targets),
@@ -119,7 +125,7 @@ func (d *desk) targets(ctx context.Context, _ awsapi.Principal, in deploy.Deploy
 	return out, nil
 }
 
-// checks is DescribeChecks: what check would say of each service as it is.
+// checks is DescribeChecks: what check would say of each service as it is, and of each deployment group made over the wire.
 func (d *desk) checks(ctx context.Context, by awsapi.Principal, _ struct{}) (deploy.DescribeChecksOutput, error) {
 	out := deploy.DescribeChecksOutput{Services: []deploy.ServiceFindings{}}
 	state := d.cloud.State()
@@ -130,7 +136,9 @@ func (d *desk) checks(ctx context.Context, by awsapi.Principal, _ struct{}) (dep
 		}
 		out.Services = append(out.Services, deploy.ServiceFindings{Service: name, Findings: found.Findings})
 	}
-	return out, nil
+	groups, err := d.groupChecks(ctx, by)
+	out.Services = append(out.Services, groups...)
+	return out, err
 }
 
 // audit is ListAudit.

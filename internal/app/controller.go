@@ -78,6 +78,7 @@ type Controller struct {
 	logGroups *logstore.Store
 	meters    *meters
 	api       *http.Server
+	reading   func(by awsapi.Principal) http.Handler
 }
 
 // openPatience is how long a new controller waits for a dying one to let go of the store.
@@ -189,6 +190,7 @@ func (c *Controller) serve(keys awsapi.Keys, w *wire, s *services, l *logs) erro
 	if err != nil {
 		return fmt.Errorf("make API: %w", err)
 	}
+	c.reading = handler.Reading
 	c.api = &http.Server{
 		Handler: c.front(handler), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(c.opts.Log.Handler(), slog.LevelWarn),
@@ -198,7 +200,7 @@ func (c *Controller) serve(keys awsapi.Keys, w *wire, s *services, l *logs) erro
 
 // operations are Greengate's own actions by name.
 func (c *Controller) operations(w *wire, s *services, l *logs) map[string]awsapi.Operation {
-	all := c.deskOperations(s)
+	all := c.deskOperations(s, w)
 	maps.Copy(all, operations(w, s, l))
 	return all
 }

@@ -101,7 +101,7 @@ func (w *wire) deployment(ctx context.Context, _ awsapi.Principal, in deploy.Dep
 	if err != nil {
 		return deploy.DeploymentView{}, err
 	}
-	return view(d, w.execution), nil
+	return d.View(w.execution), nil
 }
 
 func (w *wire) execution(effect string) string { return executionID(w.key, effect) }
@@ -116,7 +116,7 @@ func (w *wire) deployments(ctx context.Context, _ awsapi.Principal, in deploy.Li
 		return out, err
 	}
 	for _, d := range list {
-		out.Deployments = append(out.Deployments, view(d, w.execution))
+		out.Deployments = append(out.Deployments, d.View(w.execution))
 	}
 	return out, nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"reflect"
 	"runtime/debug"
 
@@ -66,6 +67,42 @@ func (s *Server) do(ctx context.Context, c InsideCall) (out any, err error) {
 	ctx = context.WithValue(ctx, seenKey{}, c.Seen)
 	ctx = context.WithValue(ctx, factsKey{}, &facts{source: c.Source, region: s.cfg.Region, agent: c.Agent})
 	return op(ctx, c.By, func(into any) error { return giveInput(c.Input, into) })
+}
+
+// Reading answers requests of the wire that read something, which are made here for somebody whom a door has let in: they
+// bear no signature, and are authorized as all others. What would change something is refused.
+func (s *Server) Reading(by Principal) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x := &exchange{id: newUUID(), call: s.dispatcher.find(r), principal: by}
+		answer := s.answer(r, x, func() (any, error) { return s.read(w, r, x) })
+		_ = x.write(w, r, answer) // to memory
+	})
+}
+
+func (s *Server) read(w http.ResponseWriter, r *http.Request, x *exchange) (out any, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			out, err = nil, &panicError{value: v, stack: debug.Stack()}
+		}
+	}()
+	c := x.call
+	if c.request.Body, err = readAll(http.MaxBytesReader(w, r.Body, s.limit(c))); err != nil {
+		return nil, err
+	}
+	if c.form {
+		if err := s.dispatcher.readForm(r, c, c.request.Body); err != nil {
+			return nil, err
+		}
+	}
+	op := s.operations[c.target]
+	if op == nil || changes(c.target) {
+		return nil, c.unknown()
+	}
+	ctx := r.Context()
+	if factsOf(ctx) == nil {
+		ctx = withFacts(ctx, r, s.cfg.Region)
+	}
+	return op(ctx, x.principal, c.decode)
 }
 
 type seenKey struct{}

@@ -3,6 +3,8 @@ package awsapi
 import (
 	"context"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -113,5 +115,37 @@ func TestDo(t *testing.T) {
 	call.Operation = "NoSuchOperation"
 	if _, err := server.Do(t.Context(), call); !named(err, "UnknownOperationException") {
 		t.Errorf("an unknown operation: %v", err)
+	}
+}
+
+// TestReading: what is asked inside needs no signature but the permission, and changes nothing.
+func TestReading(t *testing.T) {
+	t.Parallel()
+	a := &written{}
+	var server *Server
+	serveWith(t, func(c *Config) { c.Audit = a.add }, func(s *Server) { server = s })
+	root := Principal{ARN: "arn:aws:iam::000000000000:root", AccountID: "000000000000", Kind: KindRoot}
+	nobody := Principal{ARN: "arn:aws:sts::000000000000:assumed-role/hook/x", AccountID: "000000000000", Kind: KindFunction}
+	for name, c := range map[string]struct {
+		by     Principal
+		target string
+		status int
+		says   string
+	}{
+		"read":        {root, "GetDeployment", 200, idReady},
+		"not allowed": {nobody, "GetDeployment", 400, "AccessDenied"},
+		"change":      {root, "StopDeployment", 400, "UnknownOperation"},
+	} {
+		r := httptest.NewRequest(http.MethodPost, "http://inside/", strings.NewReader(`{"deploymentId":"`+idReady+`"}`))
+		r.Header.Set("X-Amz-Target", cdPrefix+c.target)
+		r.Header.Set("Content-Type", "application/x-amz-json-1.1")
+		w := httptest.NewRecorder()
+		server.Reading(c.by).ServeHTTP(w, r)
+		if w.Code != c.status || !strings.Contains(w.Body.String(), c.says) {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+	}
+	if len(a.entries) != 0 {
+		t.Errorf("reading was written down: %+v", a.entries)
 	}
 }

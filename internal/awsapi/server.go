@@ -148,7 +148,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	start := s.cfg.Now()
 	x := &exchange{id: newUUID(), call: s.dispatcher.find(r)}
-	answer := s.answer(w, r, x)
+	answer := s.answer(r, x, func() (any, error) { return s.run(w, r, x) })
 	s.audit(r, x)
 	err := x.write(w, r, answer)
 	s.access(r.Context(), x, s.cfg.Now().Sub(start), err)
@@ -205,8 +205,8 @@ func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {
 }
 
 // answer runs the request and returns the answer; x.status is set. It is nil where nobody waits for one.
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange) *wire.Response {
-	out, err := s.run(w, r, x)
+func (s *Server) answer(r *http.Request, x *exchange, run func() (any, error)) *wire.Response {
+	out, err := run()
 	if err == nil {
 		var answer *wire.Response
 		if answer, err = x.call.encode(out, x.id); err == nil {

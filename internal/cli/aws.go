@@ -43,12 +43,6 @@ func (a *app) connectAWS(aws bool) (*awsClient, error) {
 const (
 	serviceECS     = "ecs"
 	prefixECS      = "AmazonEC2ContainerServiceV20141113."
-	serviceELB     = "elasticloadbalancing"
-	versionELB     = "2015-12-01"
-	serviceAlarms  = "monitoring"
-	versionAlarms  = "2010-08-01"
-	serviceIAM     = "iam"
-	versionIAM     = "2010-05-08"
 	serviceLambda  = "lambda"
 	serviceLogs    = "logs"
 	prefixLogs     = "Logs_20140328."
@@ -57,20 +51,21 @@ const (
 
 // codedeploy does an operation of CodeDeploy.
 func (c *awsClient) codedeploy(ctx context.Context, operation string, in, out any) error {
-	return c.json(ctx, serviceCodeDeploy, prefixCodeDeploy+operation, in, out)
+	return c.JSON(ctx, serviceCodeDeploy, prefixCodeDeploy+operation, in, out)
 }
 
 // ecs does an operation of ECS.
 func (c *awsClient) ecs(ctx context.Context, operation string, in, out any) error {
-	return c.json(ctx, serviceECS, prefixECS+operation, in, out)
+	return c.JSON(ctx, serviceECS, prefixECS+operation, in, out)
 }
 
 // logs does an operation of CloudWatch Logs.
 func (c *awsClient) logs(ctx context.Context, operation string, in, out any) error {
-	return c.json(ctx, serviceLogs, prefixLogs+operation, in, out)
+	return c.JSON(ctx, serviceLogs, prefixLogs+operation, in, out)
 }
 
-func (c *awsClient) json(ctx context.Context, service, target string, in, out any) error {
+// JSON implements preflight.Asker.
+func (c *awsClient) JSON(ctx context.Context, service, target string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return fmt.Errorf("encode request: %w", err)
@@ -85,18 +80,18 @@ func (c *awsClient) json(ctx context.Context, service, target string, in, out an
 	return c.decoded(json.Unmarshal(answer, out))
 }
 
-// query does an operation of a service that takes forms and answers XML. out takes the whole answer.
-func (c *awsClient) query(ctx context.Context, service, version string, form url.Values, out any) error {
+// Query does an operation of a service that takes forms and answers XML. out takes the whole answer.
+func (c *awsClient) Query(ctx context.Context, service, version string, form url.Values, out any) error {
 	form.Set("Version", version)
 	answer, err := c.send(ctx, service, "/", http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, []byte(form.Encode()))
 	if err != nil {
 		return err
 	}
-	return c.decoded(xml.Unmarshal(answer, out))
+	return c.decoded(xml.Unmarshal(answer, out)) //nolint:gosec // into a structure of ours: encoding/xml makes nothing else of it
 }
 
-// function reads what Lambda has of a function (GetFunction), by its name or ARN; false where it has none.
-func (c *awsClient) function(ctx context.Context, name string, out any) (bool, error) {
+// Function reads what Lambda has of a function (GetFunction), by its name or ARN; false where it has none.
+func (c *awsClient) Function(ctx context.Context, name string, out any) (bool, error) {
 	answer, err := c.send(ctx, serviceLambda, functionPrefix+sigv4.EscapeSegment(name), nil, nil)
 	if e, ok := errors.AsType[*wireError](err); ok && e.Status == http.StatusNotFound {
 		return false, nil
@@ -147,7 +142,7 @@ func decodeAny(status int, answer []byte) error {
 		Code    string `xml:"Error>Code"`
 		Message string `xml:"Error>Message"`
 	}
-	if trimmed := bytes.TrimSpace(answer); len(trimmed) > 0 && trimmed[0] == '<' && xml.Unmarshal(answer, &doc) == nil && doc.Code != "" {
+	if trimmed := bytes.TrimSpace(answer); len(trimmed) > 0 && trimmed[0] == '<' && xml.Unmarshal(answer, &doc) == nil && doc.Code != "" { //nolint:gosec // as above
 		return &wireError{Status: status, Code: doc.Code, Message: doc.Message}
 	}
 	return decodeError(status, answer)
@@ -160,7 +155,7 @@ func named(err error, names ...string) bool {
 		return false
 	}
 	for _, n := range names {
-		if e.name() == strings.ToLower(n) {
+		if e.Name() == strings.ToLower(n) {
 			return true
 		}
 	}

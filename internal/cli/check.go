@@ -8,6 +8,7 @@ import (
 
 	"greengate/internal/config"
 	"greengate/internal/deploy"
+	"greengate/internal/preflight"
 )
 
 // checkResult is the document of check.
@@ -85,9 +86,9 @@ func (a *app) printFindings(file string, r checkResult) error {
 	for _, f := range r.Findings {
 		colour := yellow
 		switch f.Level {
-		case levelError:
+		case preflight.LevelError:
 			colour = red
-		case levelNote:
+		case preflight.LevelNote:
 			colour = green
 		}
 		text := oneLine(f.Message)

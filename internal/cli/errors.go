@@ -27,8 +27,8 @@ func (e *wireError) Error() string {
 	return text
 }
 
-// name is the code without name space and suffix, in lower case.
-func (e *wireError) name() string {
+// Name is the code without name space and suffix, in lower case.
+func (e *wireError) Name() string {
 	name, _, _ := strings.Cut(e.Code, ":") // "Name:http://..."
 	if i := strings.LastIndex(name, "#"); i >= 0 {
 		name = name[i+1:]
@@ -38,7 +38,7 @@ func (e *wireError) name() string {
 
 // hint says what to do next, or "".
 func (e *wireError) hint() string {
-	switch e.name() {
+	switch e.Name() {
 	case "activedeployment", "deploymentlimitexceeded":
 		return "greengate list shows it; wait for it with greengate wait, or end it with greengate stop"
 	case "refusedbycheck":

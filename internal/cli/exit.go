@@ -146,7 +146,7 @@ func codeOf(err error) int {
 
 // exitCode maps the names of the wire: those of the domain's codes, and the AWS names of the same faults.
 func (e *wireError) exitCode() int {
-	name := e.name()
+	name := e.Name()
 	switch {
 	case name == "activedeployment" || name == "deploymentlimitexceeded":
 		return ExitActive

@@ -14,13 +14,6 @@ import (
 
 // This file deploys what the files of a pipeline say, as CodePipeline's "Amazon ECS (Blue/Green)" action does.
 
-// The levels of findings.
-const (
-	levelError   = "error"
-	levelWarning = "warning"
-	levelNote    = "note"
-)
-
 // pipelineStarted is the document of a deployment that was begun and not waited for.
 type pipelineStarted struct {
 	DeploymentID    string `json:"deploymentId"`
@@ -49,7 +42,7 @@ func (a *app) deployPipeline(ctx context.Context, f deployFlags) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.deploymentGroup(ctx, application, group); err != nil {
+	if err := c.deploymentGroup(ctx, application, group); err != nil {
 		return err
 	}
 	done := pipelineStarted{Application: application, DeploymentGroup: group, TaskDefinition: r.spec.TaskDefinition}

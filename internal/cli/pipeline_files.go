@@ -12,6 +12,7 @@ import (
 	"greengate/internal/appspec"
 	"greengate/internal/deploy"
 	"greengate/internal/lazyregexp"
+	"greengate/internal/preflight"
 )
 
 // pipelineFlags are those by which a pipeline says what it deploys: the files of CodePipeline's "Amazon ECS
@@ -114,7 +115,7 @@ func (r *pipelineRevision) withoutDefinition(images map[string]string) {
 	}
 	if len(images) > 0 {
 		r.findings = append(r.findings, deploy.Finding{
-			Level: levelError, Where: "--image", Message: "there is no task definition file to put an image into", Mend: "add --taskdef taskdef.json",
+			Level: preflight.LevelError, Where: "--image", Message: "there is no task definition file to put an image into", Mend: "add --taskdef taskdef.json",
 		})
 	}
 }
@@ -146,7 +147,7 @@ func (r *pipelineRevision) readDefinition(text []byte, images map[string]string)
 	for _, name := range sortedKeys(images) {
 		if !used[name] {
 			r.findings = append(r.findings, deploy.Finding{
-				Level: levelError, Where: "--image", Message: "the placeholder <" + name + "> stands nowhere in " + r.files.taskdef,
+				Level: preflight.LevelError, Where: "--image", Message: "the placeholder <" + name + "> stands nowhere in " + r.files.taskdef,
 				Mend: `write it where the image is to go: "image": "<` + name + `>"`,
 			})
 		}
@@ -157,7 +158,7 @@ func (r *pipelineRevision) readDefinition(text []byte, images map[string]string)
 func (r *pipelineRevision) fault(file string, faults ...appspec.Fault) {
 	for _, f := range faults {
 		r.findings = append(r.findings, deploy.Finding{
-			Level: levelError, Where: fmt.Sprintf("%s:%d:%d", file, f.Line, f.Column), Field: f.Field, Message: f.Message,
+			Level: preflight.LevelError, Where: fmt.Sprintf("%s:%d:%d", file, f.Line, f.Column), Field: f.Field, Message: f.Message,
 		})
 	}
 }

@@ -59,7 +59,7 @@ func isNotFound(err error) bool {
 	if !ok {
 		return false
 	}
-	name := e.name()
+	name := e.Name()
 	return name == "notfound" || name == "resourcenotfound" || strings.HasSuffix(name, "doesnotexist")
 }
 

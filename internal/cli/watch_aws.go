@@ -15,6 +15,7 @@ import (
 	"greengate/internal/appspec"
 	"greengate/internal/deploy"
 	"greengate/internal/lambdahook"
+	"greengate/internal/preflight"
 	"greengate/internal/scenario"
 )
 
@@ -151,7 +152,7 @@ func (l *hookLogs) find(ctx context.Context, d awsDeployment) error {
 	}
 	spec, _ := appspec.Parse([]byte(orElse(out.Revision.AppSpec.Content, out.Revision.String.Content)))
 	for _, h := range spec.Hooks { // in the order of their events
-		name := functionName(h.Name)
+		name := preflight.FunctionName(h.Name)
 		if h.Kind != deploy.HookFunction || slices.Contains(l.functions, name) {
 			continue
 		}

@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,15 +38,12 @@ func (m deploymentModel) traffic(now time.Time) *trafficChart {
 		end = m.D.CompletedAt
 	}
 	points := []weightPoint{{m.D.CreatedAt, 0}}
-	if m.D.Kind == deploy.KindRollback {
-		points = nil
-	}
 	for _, e := range m.Events {
 		if w, ok := deploy.ParseWeights(e.Message); ok && e.Kind == deploy.RecordWeights {
 			points = append(points, weightPoint{e.At, w.Green})
 		}
 	}
-	if len(points) < 2 {
+	if !slices.ContainsFunc(points, func(p weightPoint) bool { return p.Green > 0 }) {
 		return nil
 	}
 	begin := points[0].At
@@ -65,6 +63,21 @@ func (m deploymentModel) traffic(now time.Time) *trafficChart {
 	last := points[len(points)-1]
 	c.Says = fmt.Sprintf("Share of production traffic that the new version had: %d changes, at last %d percent since %s.", len(points)-1, last.Green, clock(last.At))
 	return c
+}
+
+// sides are the versions behind the weights. Blue is the old one, also where a rollback leads back to it.
+type sides struct{ Blue, Green string }
+
+func sidesOf(d deploy.DeploymentView) sides {
+	s := sides{d.From, d.To}
+	if d.Kind == deploy.KindRollback {
+		s = sides{d.To, d.From}
+	}
+	if s.Blue == "" {
+		s.Blue = "old version"
+	}
+	s.Green = orDash(s.Green)
+	return s
 }
 
 // ledgerBar is the requests of one version by outcome, drawn to scale.
@@ -89,14 +102,15 @@ func (m deploymentModel) ledger() []ledgerBar {
 		most = max(most, v.Requests)
 	}
 	var bars []ledgerBar
+	s := sidesOf(m.D)
 	for _, v := range m.Ledger {
 		b := ledgerBar{LedgerVersion: v, Name: v.Version, Other: v.Requests - v.Served - v.Failed - v.Cut - v.ClientCut}
 		switch {
 		case v.TaskSet == "":
 			b.Name = "no version"
-		case v.Version == m.D.To:
+		case v.Version == s.Green:
 			b.Side = "green"
-		case v.Version == m.D.From:
+		case v.Version == s.Blue:
 			b.Side = "blue"
 		}
 		var parts []ledgerPart

@@ -3,14 +3,20 @@ package console_test
 import (
 	"bufio"
 	"context"
+	"fmt"
+	"html"
 	"net/http"
 	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"greengate/internal/awsapi"
 	"greengate/internal/deploy"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestSignIn: the keys open the door, nothing else does, and what is tried is written down without secrets.
@@ -143,21 +149,24 @@ func TestLink(t *testing.T) {
 	}
 }
 
+func revision(d deploy.DeploymentView) string { return strconv.FormatInt(d.Revno, 10) }
+
 // TestForms: a form of another site, or without the session's token, does nothing.
 func TestForms(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.scene = waiting()
+	seen := revision(s.scene.d)
 	g := s.signedIn()
 	g.get("/console/deployments/d-GOLDEN001")
-	good := url.Values{"revision": {"12"}, "token": {g.token}}
+	good := url.Values{"revision": {seen}, "token": {g.token}}
 	const path = "/console/deployments/d-GOLDEN001/reroute"
 	for name, c := range map[string]struct {
 		form   url.Values
 		header http.Header
 	}{
-		"no token":         {url.Values{"revision": {"12"}}, nil},
-		"foreign token":    {url.Values{"revision": {"12"}, "token": {"AAAA"}}, nil},
+		"no token":         {url.Values{"revision": {seen}}, nil},
+		"foreign token":    {url.Values{"revision": {seen}, "token": {"AAAA"}}, nil},
 		"cross-site":       {good, http.Header{"Sec-Fetch-Site": {"cross-site"}}},
 		"same-site":        {good, http.Header{"Sec-Fetch-Site": {"same-site"}}},
 		"foreign origin":   {good, http.Header{"Origin": {"http://evil.example"}}},
@@ -174,7 +183,7 @@ func TestForms(t *testing.T) {
 		t.Errorf("the real form: %d to %q", status, h.Get("Location"))
 	}
 	calls := s.called("ContinueDeployment")
-	if len(calls) != 1 || calls[0].Seen != 12 || calls[0].By.ARN != root || calls[0].Service != "codedeploy" || calls[0].Source != "127.0.0.1" {
+	if len(calls) != 1 || calls[0].Seen != s.scene.d.Revno || calls[0].By.ARN != root || calls[0].Service != "codedeploy" || calls[0].Source != "127.0.0.1" {
 		t.Errorf("calls %+v", calls)
 	}
 }
@@ -186,8 +195,9 @@ func TestAct_stale(t *testing.T) {
 	s.scene = waiting()
 	g := s.signedIn()
 	g.get("/console/deployments/d-GOLDEN001")
-	s.change(func() { s.scene.d.Revno = 13 })
-	status, page, _ := g.post("/console/deployments/d-GOLDEN001/stop-and-roll-back", url.Values{"revision": {"12"}})
+	old := revision(s.scene.d)
+	s.change(func() { s.scene.d.Revno++ })
+	status, page, _ := g.post("/console/deployments/d-GOLDEN001/stop-and-roll-back", url.Values{"revision": {old}})
 	if status != http.StatusConflict || !strings.Contains(page, "Nothing was done: deployment d-GOLDEN001 has gone on") {
 		t.Errorf("%d\n%s", status, page)
 	}
@@ -200,7 +210,7 @@ func TestAct_stale(t *testing.T) {
 		}
 	}
 	s.refuse["StopDeployment"] = &awsapi.Error{Name: "AccessDeniedException", Message: "User: x is not authorized"}
-	if status, _, _ := g.post("/console/deployments/d-GOLDEN001/stop", url.Values{"revision": {"13"}}); status != http.StatusForbidden {
+	if status, _, _ := g.post("/console/deployments/d-GOLDEN001/stop", url.Values{"revision": {revision(s.scene.d)}}); status != http.StatusForbidden {
 		t.Errorf("not allowed: %d", status)
 	}
 }
@@ -252,11 +262,12 @@ func TestStream(t *testing.T) {
 	const path = "/console/deployments/d-GOLDEN001?live=1"
 	next := g.stream(ctx, path, "")
 	first, data := next()
-	if !strings.HasPrefix(first, "3-") || !strings.Contains(data, "It waits for you") || strings.Contains(data, "name=\"token\"") {
+	if !strings.HasPrefix(first, fmt.Sprint(len(s.scene.events))+"-") || !strings.Contains(data, "It waits for you") || strings.Contains(data, "name=\"token\"") {
 		t.Fatalf("the first event %q:\n%s", first, data)
 	}
 	s.change(func() {
-		s.scene.d.Waiting, s.scene.d.Phase, s.scene.d.Revno = deploy.Waiting{}, deploy.PhaseAllowTraffic, 13
+		s.scene.d.Waiting, s.scene.d.Phase = deploy.Waiting{}, deploy.PhaseAllowTraffic
+		s.scene.d.Revno++
 		s.scene.events = append(s.scene.events, deploy.HistoryEvent{Seq: 31, Record: deploy.Record{At: at(0), Kind: deploy.RecordPhase, Phase: deploy.PhaseAllowTraffic}})
 	})
 	second, data := next()
@@ -306,5 +317,33 @@ func TestHeaders(t *testing.T) {
 	_, doc, h := g.get("/console/deployments/d-GOLDEN001/report.json")
 	if h.Get("Content-Type") != "application/json" || !strings.Contains(doc, `"expected": "90.00"`) {
 		t.Errorf("the report for programs:\n%s", doc)
+	}
+}
+
+// TestDeployments_filter: what the form asks for is asked of the API, and the next page goes on with it.
+func TestDeployments_filter(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.list = many(500)
+	g := s.signedIn()
+	_, page, _ := g.get("/console/deployments?service=shop&status=Failed&from=2026-11-01&to=2026-11-20")
+	calls := s.called("ListDeployments")
+	in, ok := calls[len(calls)-1].Input.(deploy.ListDeploymentsInput)
+	want := deploy.ListDeploymentsInput{
+		Service: "shop", Statuses: []deploy.Status{deploy.StatusFailed}, Limit: 51, Brief: true,
+		From: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC), // the last day is a whole one
+	}
+	if diff := cmp.Diff(want, in); !ok || diff != "" {
+		t.Errorf("asked for (-want +got):\n%s", diff)
+	}
+	older := html.UnescapeString(regexp.MustCompile(`href="([^"]+)">Older`).FindStringSubmatch(page)[1])
+	g.get(older)
+	calls = s.called("ListDeployments")
+	if want.After = "d-000000253"; cmp.Diff(want, calls[len(calls)-1].Input) != "" {
+		t.Errorf("the page after that, %s, asks for %+v", older, calls[len(calls)-1].Input)
+	}
+	s.scene = waiting()
+	if _, page, _ = g.get("/console/deployments?id=d-GOLDEN001"); !strings.Contains(page, `id="d-GOLDEN001"`) {
+		t.Errorf("a deployment is not found by its id:\n%s", page)
 	}
 }

@@ -11,8 +11,10 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,6 +40,7 @@ type house struct {
 	services []deploy.ServiceView
 	list     []deploy.DeploymentView
 	scene    scene
+	others   map[string]scene // by the id that they are asked for with
 	funcs    []deploy.FunctionView
 	checks   []deploy.ServiceFindings
 	audit    []deploy.AuditEntry
@@ -54,6 +57,14 @@ type scene struct {
 	ledger  []deploy.LedgerVersion
 	targets []deploy.TaskSetView
 	logs    map[string]deploy.LogsOutput
+}
+
+// at is the scene of a deployment.
+func (h *house) at(id string) (scene, bool) {
+	if s, ok := h.others[id]; ok {
+		return s, true
+	}
+	return h.scene, id == h.scene.d.ID
 }
 
 func (h *house) Changed() <-chan struct{} {
@@ -97,20 +108,29 @@ func (h *house) Do(_ context.Context, c awsapi.InsideCall) (any, error) {
 		return deploy.DescribeOverviewOutput{Services: h.services}, nil
 	case "ListDeployments":
 		in := c.Input.(deploy.ListDeploymentsInput)
-		return deploy.ListDeploymentsOutput{Deployments: h.list[:min(len(h.list), in.Limit)]}, nil
+		list := slices.DeleteFunc(slices.Clone(h.list), func(d deploy.DeploymentView) bool {
+			return len(in.Statuses) > 0 && !slices.Contains(in.Statuses, d.Status)
+		})
+		return deploy.ListDeploymentsOutput{Deployments: list[:min(len(list), in.Limit)]}, nil
 	case "DescribeDeployment":
-		if id := c.Input.(deploy.DeploymentInput).ID; id != h.scene.d.ID {
+		s, ok := h.at(c.Input.(deploy.DeploymentInput).ID)
+		if !ok {
 			return nil, missing
 		}
-		return h.scene.d, nil
+		return s.d, nil
 	case "Events":
-		return deploy.EventsOutput{Events: h.scene.events}, nil
+		s, _ := h.at(c.Input.(deploy.EventsInput).Deployment)
+		return deploy.EventsOutput{Events: s.events}, nil
 	case "DescribeLedger":
-		return deploy.LedgerOutput{Versions: h.scene.ledger}, nil
+		s, _ := h.at(c.Input.(deploy.DeploymentInput).ID)
+		return deploy.LedgerOutput{Versions: s.ledger}, nil
 	case "DescribeTargets":
-		return deploy.DescribeTargetsOutput{TaskSets: h.scene.targets}, nil
+		s, _ := h.at(c.Input.(deploy.DeploymentInput).ID)
+		return deploy.DescribeTargetsOutput{TaskSets: s.targets}, nil
 	case "Logs":
-		return h.scene.logs[c.Input.(deploy.LogsInput).Hook], nil
+		in := c.Input.(deploy.LogsInput)
+		s, _ := h.at(in.Deployment)
+		return s.logs[in.Hook], nil
 	case "ListFunctions":
 		return deploy.ListFunctionsOutput{Functions: h.funcs}, nil
 	case "DescribeFunction":
@@ -137,6 +157,8 @@ type site struct {
 	server *httptest.Server
 	audits []deploy.AuditEntry
 	c      *console.Console
+	// away: nobody answers.
+	away atomic.Bool
 }
 
 func newSite(tb testing.TB) *site {
@@ -175,7 +197,12 @@ func (s *site) restart() {
 	c.Open(s.house)
 	s.c = c
 	if s.server == nil {
-		s.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.c.ServeHTTP(w, r) }))
+		s.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if s.away.Load() {
+				panic(http.ErrAbortHandler)
+			}
+			s.c.ServeHTTP(w, r)
+		}))
 		s.tb.Cleanup(func() {
 			s.server.CloseClientConnections()
 			s.server.Close()

@@ -18,6 +18,7 @@ func (c *Console) funcs() template.FuncMap {
 		"statusClass": statusClass, "glyph": glyph, "verdictWord": verdictWord, "orDash": orDash, "list": list, "action": actionText, "nav": nav,
 		"short": short, "count": count, "statuses": statuses, "plural": plural, "args": withArgs, "lines": func(l []string) string { return strings.Join(l, "\n") },
 		"stages": func(m deploymentModel) []stage { return m.stages() }, "traffic": func(m deploymentModel, now time.Time) *trafficChart { return m.traffic(now) },
+		"sides": sidesOf, "levelClass": levelClass,
 		"ledger": func(m deploymentModel) []ledgerBar { return m.ledger() }, "proof": func(m deploymentModel) proof { return m.proof() },
 		"newest": func(m deploymentModel) []deploy.HistoryEvent { return m.newest() }, "isZero": func(t time.Time) bool { return t.IsZero() },
 	}
@@ -87,6 +88,17 @@ func statusClass(status any) string {
 		return "busy"
 	}
 	return "idle"
+}
+
+// levelClass is how a finding of check looks. Its "error" is one, other than a verdict that could not tell.
+func levelClass(level string) string {
+	switch level {
+	case "error":
+		return "bad"
+	case "warning":
+		return "warn"
+	}
+	return "busy"
 }
 
 // glyph is the mark of a class, for people who see no colours.

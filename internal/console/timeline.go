@@ -36,7 +36,16 @@ func (s stage) Took(now time.Time) time.Duration {
 // Current reports whether it is where the deployment is.
 func (s stage) Current() bool { return s.Status == deploy.LifecycleInProgress }
 
-func explained(name deploy.Phase) string {
+func explained(name deploy.Phase, kind deploy.Kind) string {
+	if kind == deploy.KindRollback {
+		switch name { //nolint:exhaustive // it does no others
+		case deploy.PhaseAllowTraffic:
+			return "production traffic moves back"
+		case deploy.PhaseAfterAllowTraffic:
+			return "production is on the old version"
+		}
+		return "a rollback does nothing here"
+	}
 	switch name { //nolint:exhaustive // the others have no row
 	case deploy.PhaseBeforeInstall:
 		return "before the new version exists"
@@ -74,7 +83,7 @@ func (m deploymentModel) stages() []stage {
 			add(m.smoke(deploy.SmokeBefore, "Way back", "the old version is proven, in case production must go back"))
 		}
 		row := stage{
-			Name: string(ev.Name), Says: explained(ev.Name), Status: ev.Status, Start: ev.Start, End: ev.End, Reason: ev.Reason, Message: ev.Message,
+			Name: string(ev.Name), Says: explained(ev.Name, m.D.Kind), Status: ev.Status, Start: ev.Start, End: ev.End, Reason: ev.Reason, Message: ev.Message,
 		}
 		m.attach(&row, deploy.HookList(ev.Name))
 		rows = append(rows, row)
@@ -82,10 +91,14 @@ func (m deploymentModel) stages() []stage {
 	add(m.smoke(deploy.SmokeAfter, "Smoke set", "production is verified after the switch"))
 	add(m.phase(deploy.PhaseTerminationWait, "Bake", "the old version stays warm; alarms and the ledger still decide"))
 	add(m.smoke(deploy.SmokeBake, "Smoke set at the end of the bake", "production is verified again"))
-	add(m.phase(deploy.PhaseRetire, "Retire", "the old version is drained and stopped"))
+	add(m.smoke(deploy.SmokeRollback, "Smoke set after the rollback", "production is verified on the old version"))
+	loser := "old"
+	if m.D.Kind == deploy.KindRollback {
+		loser = "new"
+	}
+	add(m.phase(deploy.PhaseRetire, "Retire", "the "+loser+" version is drained and stopped"))
 	add(m.phase(deploy.PhaseInspect, "Inspect", "is the old version healthy?"))
 	add(m.phase(deploy.PhaseRollback, "Roll back", "the listeners go back to the old version"))
-	add(m.smoke(deploy.SmokeRollback, "Smoke set after the rollback", "production is verified on the old version"))
 	return rows
 }
 

@@ -62,12 +62,12 @@ func Start(tb testing.TB) *Browser {
 	return b
 }
 
-// Tab opens another tab with the same cookies.
-func (b *Browser) Tab() *Browser {
-	b.tb.Helper()
+// Tab opens another tab with the same cookies, until tb ends. Tabs may be used at the same time.
+func (b *Browser) Tab(tb testing.TB) *Browser {
+	tb.Helper()
 	ctx, cancel := chromedp.NewContext(b.ctx)
-	b.tb.Cleanup(cancel)
-	n := &Browser{tb: b.tb, ctx: ctx}
+	tb.Cleanup(cancel)
+	n := &Browser{tb: tb, ctx: ctx}
 	n.do("open tab", chromedp.EmulateViewport(1280, 900))
 	return n
 }
@@ -123,7 +123,7 @@ func (b *Browser) Await(expression string) {
 			text, _ := Eval[string](b, "location.href + '\\n' + document.body.innerText")
 			b.tb.Fatalf("%s is not true (%v); the page says:\n%s", expression, err, text)
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(40 * time.Millisecond) // the browser has other work than to answer
 	}
 }
 
@@ -155,6 +155,18 @@ func (b *Browser) Type(selector, text string) {
 func (b *Browser) Press(keys string) {
 	b.tb.Helper()
 	b.do("press keys", chromedp.KeyEvent(keys))
+}
+
+// TabTo presses Tab until the focus is where a person wants it: there is an expression.
+func (b *Browser) TabTo(there string) {
+	b.tb.Helper()
+	for range 80 {
+		if Value[bool](b, "!!("+there+")") {
+			return
+		}
+		b.Press("\t")
+	}
+	b.tb.Fatalf("the keyboard does not reach %s", there)
 }
 
 // Screen sets the size of the window in CSS pixels.

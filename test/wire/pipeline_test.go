@@ -59,6 +59,7 @@ func TestPipeline(t *testing.T) {
 		t.Errorf("verify of a version that is not there said\n%s", out)
 	}
 	p.env = root
+	p.page = signIn(t, p.sh("greengate console"))
 	p.breakAndMend("role", "aws iam delete-role-policy --role-name shop-check --policy-name report",
 		`does not allow codedeploy:PutLifecycleEventHookExecutionStatus on arn:aws:codedeploy:us-east-1:000000000000:deploymentgroup:shop/live`)
 	p.breakAndMend("trust", `aws iam update-assume-role-policy --role-name shop-deploy --policy-document \
@@ -75,6 +76,8 @@ type pipeline struct {
 	i   *installation
 	dir string
 	env []string
+	// page is the Check page of the console, which says the same as the command.
+	page *checkPage
 }
 
 // sh runs a line of shell where the pipeline runs.
@@ -120,6 +123,7 @@ func (p *pipeline) check() (document struct {
 	if document.Service != "shop/live" || document.Controller != "asked" {
 		p.Errorf("check looked at %q, %q", document.Service, document.Controller)
 	}
+	p.page.sees(p.T, document.Findings)
 	return document, strings.TrimSpace(code)
 }
 

@@ -39,6 +39,9 @@
   document.addEventListener('htmx:sse:close', lost);
   document.addEventListener('htmx:error', lost);
 
+  // What may not be so any more is not acted on, by the keyboard neither.
+  document.addEventListener('submit', (e) => { if (away) e.preventDefault(); }, true);
+
   const took = (ms) => {
     const s = Math.max(0, Math.floor(ms / 1000));
     if (s < 60) return s + ' s';

@@ -3,22 +3,16 @@
 package console
 
 import (
-	"encoding/json"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"sync"
 	"testing"
-	"time"
 )
 
-// TestDoors: browsers are led to the console, and what is signed stays the API's, a bucket called "console" included.
-func TestDoors(t *testing.T) {
-	i := start(t)
+// doors: browsers are led to the console, and what is signed stays the API's, a bucket called "console" included.
+func (i *installation) doors(t *testing.T) {
+	t.Helper()
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	ask := func(path, accept string) (int, string) {
 		t.Helper()
@@ -60,60 +54,5 @@ assert urllib.request.urlopen(url).read() == b"an object", url
 	cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+i.url, "AWS_SHARED_CREDENTIALS_FILE="+filepath.Join(i.data(), "credentials"), "AWS_CONFIG_FILE=/dev/null", "AWS_DEFAULT_REGION=us-east-1")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("a bucket called console: %v\n%s", err, out)
-	}
-}
-
-// TestNotify: a receiver hears of each event of a deployment, though the controller dies in the middle of it.
-func TestNotify(t *testing.T) {
-	events := make(chan string, 20)
-	var seen sync.Map
-	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		var n struct{ Event, Deployment string }
-		body, err := io.ReadAll(r.Body)
-		if err == nil {
-			err = json.Unmarshal(body, &n)
-		}
-		if err != nil {
-			t.Errorf("a notice that cannot be read: %v: %s", err, body)
-		}
-		// What was heard when the controller died may come again, with the same id: a receiver tells by that.
-		if _, again := seen.LoadOrStore(r.Header.Get("Idempotency-Key"), true); !again {
-			events <- n.Event
-		}
-	}))
-	t.Cleanup(receiver.Close)
-	file := filepath.Join(t.TempDir(), "notify")
-	if err := os.WriteFile(file, []byte("webhook "+receiver.URL+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	i := start(t, "--notify", file)
-	id := i.deploy("v1", "manual", good)
-	var got []string
-	hear := func(want ...string) {
-		t.Helper()
-		for range want {
-			select {
-			case e := <-events:
-				got = append(got, e)
-			case <-time.After(patience):
-				t.Fatalf("heard only %q", got)
-			}
-		}
-		if !slices.Equal(got, want) {
-			t.Fatalf("heard %q, not %q", got, want)
-		}
-		got = nil
-	}
-	hear("started")
-	i.killController()
-	i.write("go", "")
-	hear("ready")
-	i.killController()
-	i.greengate("stop", id)
-	hear("stopped")
-	select {
-	case e := <-events:
-		t.Errorf("heard %q once more", e)
-	default:
 	}
 }

@@ -25,27 +25,20 @@ const patience = 60 * time.Second
 // installation is a greengate serve in a folder of its own, with one service in a file.
 type installation struct {
 	t                *testing.T
-	bin, dir         string
+	dir              string
 	url              string
 	production, test string
 }
 
-func start(t *testing.T, flags ...string) *installation {
+func start(t *testing.T, env, flags []string) *installation {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "ggc") //nolint:usetesting // the paths of unix sockets are short
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := &installation{t: t, dir: dir, bin: filepath.Join(dir, "bin"), production: free(t), test: free(t)}
-	for name, pkg := range map[string]string{"greengate": "greengate/cmd/greengate", "shop": "greengate/test/e2e/stories/shop"} {
-		build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(i.bin, name), pkg)
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("build %s: %v\n%s", pkg, err, out)
-		}
-	}
-	serve := exec.Command(filepath.Join(i.bin, "greengate"), append([]string{"serve", "--ephemeral", "--data", i.data(), "--listen", "127.0.0.1:0"}, flags...)...)
-	serve.Env = append(os.Environ(), "PATH="+i.bin+":/usr/local/bin:/usr/bin:/bin")
+	i := &installation{t: t, dir: dir, production: free(t), test: free(t)}
+	serve := exec.Command(filepath.Join(binDir, "greengate"), append([]string{"serve", "--ephemeral", "--data", i.data(), "--listen", "127.0.0.1:0"}, flags...)...)
+	serve.Env = append(append(os.Environ(), "PATH="+binDir+":/usr/local/bin:/usr/bin:/bin"), env...)
 	log := &bytes.Buffer{}
 	serve.Stderr = log
 	out, err := serve.StdoutPipe()
@@ -98,7 +91,7 @@ func (i *installation) greengate(args ...string) string {
 }
 
 func (i *installation) command(args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(i.t.Context(), filepath.Join(i.bin, "greengate"), append(args, "--data", i.data())...)
+	cmd := exec.CommandContext(i.t.Context(), filepath.Join(binDir, "greengate"), append(args, "--data", i.data())...)
 	cmd.Dir = i.dir
 	cmd.Stderr = os.Stderr
 	return cmd
@@ -127,7 +120,7 @@ hooks:
 smoke:
   - name: smoke
     command: [%[2]q, get, "http://%[3]s/", "^v[12]"]
-`, version, filepath.Join(i.bin, "shop"), i.production, i.test, promote))
+`, version, filepath.Join(binDir, "shop"), i.production, i.test, promote))
 	var out struct{ DeploymentID string }
 	if err := json.Unmarshal([]byte(i.greengate("deploy", "--json")), &out); err != nil || out.DeploymentID == "" {
 		i.t.Fatalf("deploy printed no id: %v", err)

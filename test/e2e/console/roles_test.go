@@ -3,28 +3,25 @@
 package console
 
 import (
+	"bytes"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"greengate/internal/sigv4"
 )
 
-// TestRoles: the console may what the one who signed in may. A viewer sees and cannot press, somebody without
+// roles: the console may what the one who signed in may. A viewer sees and cannot press, somebody without
 // permissions sees nothing, and a session ends with its key.
-func TestRoles(t *testing.T) {
-	if out, err := exec.CommandContext(t.Context(), "python3", "-c", "import boto3").CombinedOutput(); err != nil {
-		t.Skipf("python3 with boto3 is not installed: %v: %s", err, out)
-	}
-	i := start(t)
-	id := i.deploy("v1", "manual", good)
-	i.write("go", "")
-	i.serves(i.test, "v1")
+func (i *installation) roles(t *testing.T, id string) {
+	t.Helper()
 	viewer := i.user(t, "viewer", `"greengate:Describe*", "greengate:List*", "greengate:Events", "greengate:Logs"`)
 	nobody := i.user(t, "nobody", `"s3:GetObject"`)
 
@@ -39,7 +36,7 @@ func TestRoles(t *testing.T) {
 	if status, page := viewer.post(t, "/console/deployments/"+id+"/stop", form); status != http.StatusForbidden || !strings.Contains(page, "codedeploy:StopDeployment") {
 		t.Errorf("the viewer's stop: %d\n%s", status, page)
 	}
-	i.boto(t, `iam.delete_access_key(UserName="viewer", AccessKeyId=iam.list_access_keys(UserName="viewer")["AccessKeyMetadata"][0]["AccessKeyId"])`)
+	i.iam(t, "DeleteAccessKey", "UserName", "viewer", "AccessKeyId", viewer.key)
 	if status, _ := viewer.get(t, "/console/"); status != http.StatusSeeOther {
 		t.Errorf("after the key was deleted: %d", status)
 	}
@@ -54,37 +51,59 @@ func field(t *testing.T, page, pattern string) string {
 	return m[1]
 }
 
-// boto runs a line of Python with a client of IAM.
-func (i *installation) boto(t *testing.T, line string) string {
+// iam does an operation of IAM with the root key and returns the answer.
+func (i *installation) iam(t *testing.T, action string, parameters ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "python3", "-c", "import boto3\niam = boto3.client('iam')\n"+line)
-	cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+i.url, "AWS_SHARED_CREDENTIALS_FILE="+filepath.Join(i.data(), "credentials"), "AWS_CONFIG_FILE=/dev/null", "AWS_DEFAULT_REGION=us-east-1")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", line, err, out)
+	form := url.Values{"Action": {action}, "Version": {"2010-05-08"}}
+	for n := 0; n+1 < len(parameters); n += 2 {
+		form.Set(parameters[n], parameters[n+1])
 	}
-	return strings.TrimSpace(string(out))
+	body := []byte(form.Encode())
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, i.url+"/", bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	text, err := os.ReadFile(filepath.Join(i.data(), "credentials"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := sigv4.Keys{
+		AccessKeyID: field(t, string(text), `aws_access_key_id *= *(\S+)`), SecretAccessKey: field(t, string(text), `aws_secret_access_key *= *(\S+)`), Region: "us-east-1",
+	}
+	sigv4.Sign(r, body, keys, "iam", time.Now())
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	status, answer := read(t, res)
+	if status != http.StatusOK {
+		t.Fatalf("%s: %d %s", action, status, answer)
+	}
+	return answer
 }
 
 // person is somebody at a browser without scripts.
 type person struct {
 	base   string
+	key    string // its access key
 	client *http.Client
 }
 
 // user makes an IAM user who may some actions, and signs in with the user's key.
 func (i *installation) user(t *testing.T, name, actions string) person {
 	t.Helper()
-	keys := strings.Fields(i.boto(t, `iam.create_user(UserName="`+name+`")
-iam.put_user_policy(UserName="`+name+`", PolicyName="p", PolicyDocument='{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": [`+actions+`], "Resource": "*"}]}')
-k = iam.create_access_key(UserName="`+name+`")["AccessKey"]
-print(k["AccessKeyId"], k["SecretAccessKey"])`))
+	i.iam(t, "CreateUser", "UserName", name)
+	i.iam(t, "PutUserPolicy", "UserName", name, "PolicyName", "p", "PolicyDocument",
+		`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": [`+actions+`], "Resource": "*"}]}`)
+	key := i.iam(t, "CreateAccessKey", "UserName", name)
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := person{i.url, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
-	if status, page := p.post(t, "/console/sign-in", url.Values{"key": {keys[0]}, "secret": {keys[1]}}); status != http.StatusSeeOther {
+	p := person{i.url, field(t, key, "<AccessKeyId>(.+)</AccessKeyId>"), &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	if status, page := p.post(t, "/console/sign-in", url.Values{"key": {p.key}, "secret": {field(t, key, "<SecretAccessKey>(.+)</SecretAccessKey>")}}); status != http.StatusSeeOther {
 		t.Fatalf("sign in as %s: %d\n%s", name, status, page)
 	}
 	return p

@@ -1,4 +1,4 @@
-package cli
+package preflight
 
 import (
 	"net/url"
@@ -35,7 +35,7 @@ func TestFunctionName(t *testing.T) {
 		"check": "check", "check:live": "check", "function:check": "check",
 		"arn:aws:lambda:eu-west-1:000000000000:function:check:7": "check", "000000000000:function:check": "check",
 	} {
-		if got := functionName(ref); got != want {
+		if got := FunctionName(ref); got != want {
 			t.Errorf("%s: %q, want %q", ref, got, want)
 		}
 	}

@@ -1,4 +1,4 @@
-package cli
+package preflight
 
 import (
 	"context"
@@ -22,19 +22,19 @@ func (l *ahead) alarms(ctx context.Context) error {
 			States []string `xml:"DescribeAlarmsResult>MetricAlarms>member>StateValue"`
 		}
 		where := "alarm " + a.Name
-		err := l.c.query(ctx, serviceAlarms, versionAlarms, url.Values{"Action": {"DescribeAlarms"}, "AlarmNames.member.1": {a.Name}}, &out)
+		err := l.c.Query(ctx, serviceAlarms, versionAlarms, url.Values{"Action": {"DescribeAlarms"}, "AlarmNames.member.1": {a.Name}}, &out)
 		switch {
 		case err != nil:
 			if err := l.blind(where, err); err != nil {
 				return err
 			}
 		case len(out.States) == 0 && l.group.Alarms.IgnorePollFailure:
-			l.add(levelWarning, where, "does not exist; the deployment group ignores that", "aws cloudwatch put-metric-alarm --alarm-name "+quote(a.Name)+" …")
+			l.add(LevelWarning, where, "does not exist; the deployment group ignores that", "aws cloudwatch put-metric-alarm --alarm-name "+quote(a.Name)+" …")
 		case len(out.States) == 0:
-			l.add(levelError, where, "does not exist, so that it cannot be watched: the deployment would end as soon as it begins",
+			l.add(LevelError, where, "does not exist, so that it cannot be watched: the deployment would end as soon as it begins",
 				"aws cloudwatch put-metric-alarm --alarm-name "+quote(a.Name)+" …")
 		case out.States[0] == "ALARM":
-			l.add(levelError, where, "is in ALARM: the deployment would be stopped as soon as it begins",
+			l.add(LevelError, where, "is in ALARM: the deployment would be stopped as soon as it begins",
 				"see why: aws cloudwatch describe-alarm-history --alarm-name "+quote(a.Name))
 		}
 	}
@@ -51,18 +51,17 @@ type functionInfo struct {
 
 // hooks looks at each hook of the AppSpec file: the function, both permissions, and which version it would test.
 func (l *ahead) hooks(ctx context.Context) error {
-	for _, h := range l.r.spec.Hooks {
-		line, column := appspec.HookAt(l.r.appspecText, h.Event)
-		where := fmt.Sprintf("%s:%d:%d", l.r.files.appspec, line, column)
+	for _, h := range l.r.Spec.Hooks {
+		where := l.r.Where(h)
 		if !l.tests(h, where) {
 			continue
 		}
 		if h.Kind != deploy.HookFunction {
-			l.add(levelError, where, fmt.Sprintf("no %s %q is registered with the service: the deployment would fail with INVALID_REVISION", h.Kind, h.Name), "name a function")
+			l.add(LevelError, where, fmt.Sprintf("no %s %q is registered with the service: the deployment would fail with INVALID_REVISION", h.Kind, h.Name), "name a function")
 			continue
 		}
 		var f functionInfo
-		exists, err := l.c.function(ctx, h.Name, &f)
+		exists, err := l.c.Function(ctx, h.Name, &f)
 		if err != nil {
 			if err := l.blind("function "+h.Name, err); err != nil {
 				return err
@@ -70,7 +69,7 @@ func (l *ahead) hooks(ctx context.Context) error {
 			continue
 		}
 		if !exists {
-			l.add(levelError, where, "the function "+h.Name+" does not exist", "aws lambda create-function --function-name "+quote(functionName(h.Name))+
+			l.add(LevelError, where, "the function "+h.Name+" does not exist", "aws lambda create-function --function-name "+quote(FunctionName(h.Name))+
 				" --runtime python3.12 --handler index.handler --role ROLE_ARN --zip-file fileb://function.zip")
 			continue
 		}
@@ -81,8 +80,8 @@ func (l *ahead) hooks(ctx context.Context) error {
 	return nil
 }
 
-// functionName is the bare name of a function from how an AppSpec file names it.
-func functionName(ref string) string {
+// FunctionName is the bare name of a function from how an AppSpec file names it.
+func FunctionName(ref string) string {
 	if i := strings.Index(ref, "function:"); i >= 0 {
 		ref = ref[i+len("function:"):]
 	}
@@ -95,21 +94,21 @@ func (l *ahead) tests(h appspec.Hook, where string) bool {
 	_, test, _ := l.group.listeners()
 	switch {
 	case test == "" && h.Event == deploy.PhaseAfterAllowTestTraffic:
-		l.add(levelWarning, where, "the deployment group has no test listener, so that "+string(h.Event)+" does not take place and its hook never runs",
+		l.add(LevelWarning, where, "the deployment group has no test listener, so that "+string(h.Event)+" does not take place and its hook never runs",
 			"give the group a testTrafficRoute (aws deploy update-deployment-group --load-balancer-info …), or hook AfterInstall")
 		return false
 	case test == "" && (h.Event == deploy.PhaseAfterInstall || h.Event == deploy.PhaseBeforeAllowTraffic):
-		l.add(levelNote, where, "without a test listener a hook at "+string(h.Event)+" reaches the new version only by the addresses of its tasks", "give the group a testTrafficRoute")
+		l.add(LevelNote, where, "without a test listener a hook at "+string(h.Event)+" reaches the new version only by the addresses of its tasks", "give the group a testTrafficRoute")
 	case h.Event == deploy.PhaseBeforeInstall:
-		l.add(levelNote, where, "at BeforeInstall the new version does not run: both listeners serve the old one", "")
+		l.add(LevelNote, where, "at BeforeInstall the new version does not run: both listeners serve the old one", "")
 	case h.Event == deploy.PhaseAfterInstall && l.strict:
 		mend := "hook AfterAllowTestTraffic"
 		if l.own {
 			mend += ", or take the tag greengate:test-traffic=strict off the group (serve --compat aws is strict for all)"
 		}
-		l.add(levelWarning, where, "at AfterInstall the test listener still serves the old version: a test of it would pass or fail for the wrong version", mend)
+		l.add(LevelWarning, where, "at AfterInstall the test listener still serves the old version: a test of it would pass or fail for the wrong version", mend)
 	case h.Event == deploy.PhaseAfterAllowTraffic:
-		l.add(levelNote, where, "at AfterAllowTraffic the new version has production traffic already; a hook before AllowTraffic keeps a bad one away from it", "")
+		l.add(LevelNote, where, "at AfterAllowTraffic the new version has production traffic already; a hook before AllowTraffic keeps a bad one away from it", "")
 	}
 	return true
 }
@@ -130,14 +129,14 @@ func (l *ahead) permissions(ctx context.Context, where string, f functionInfo) e
 		allowed, err := l.allowed(ctx, q.role, q.action, q.on)
 		switch {
 		case named(err, "NoSuchEntity"):
-			l.add(levelError, where, "the role "+q.role+" does not exist",
+			l.add(LevelError, where, "the role "+q.role+" does not exist",
 				"aws iam create-role --role-name "+quote(roleName(q.role))+" --assume-role-policy-document "+quote(trustPolicy(q.service)))
 		case err != nil:
 			if err := l.blind("permission "+q.action+" of "+q.role, err); err != nil {
 				return err
 			}
 		case !allowed:
-			l.add(levelError, where, "the role "+q.role+" does not allow "+q.action+" on "+q.on+": "+q.without, grant(q.role, q.action, q.on))
+			l.add(LevelError, where, "the role "+q.role+" does not allow "+q.action+" on "+q.on+": "+q.without, grant(q.role, q.action, q.on))
 		}
 	}
 	return nil
@@ -148,7 +147,7 @@ func (l *ahead) trust(ctx context.Context, where, role, service string) error {
 	var out struct {
 		Document string `xml:"GetRoleResult>Role>AssumeRolePolicyDocument"`
 	}
-	err := l.c.query(ctx, serviceIAM, versionIAM, url.Values{"Action": {"GetRole"}, "RoleName": {roleName(role)}}, &out)
+	err := l.c.Query(ctx, serviceIAM, versionIAM, url.Values{"Action": {"GetRole"}, "RoleName": {roleName(role)}}, &out)
 	if named(err, "NoSuchEntity") {
 		return nil
 	}
@@ -157,9 +156,9 @@ func (l *ahead) trust(ctx context.Context, where, role, service string) error {
 	}
 	switch trusted, err := trusts(out.Document, service); {
 	case err != nil:
-		l.add(levelNote, where, "the trust policy of "+role+" was not understood: "+err.Error(), "")
+		l.add(LevelNote, where, "the trust policy of "+role+" was not understood: "+err.Error(), "")
 	case !trusted:
-		l.add(levelError, where, "the role "+role+" does not trust "+service+", which would have to take it on",
+		l.add(LevelError, where, "the role "+role+" does not trust "+service+", which would have to take it on",
 			"aws iam update-assume-role-policy --role-name "+quote(roleName(role))+" --policy-document "+quote(trustPolicy(service)))
 	}
 	return nil
@@ -223,7 +222,7 @@ func (l *ahead) allowed(ctx context.Context, role, action, on string) (bool, err
 	form := url.Values{
 		"Action": {"SimulatePrincipalPolicy"}, "PolicySourceArn": {role}, "ActionNames.member.1": {action}, "ResourceArns.member.1": {on},
 	}
-	if err := l.c.query(ctx, serviceIAM, versionIAM, form, &out); err != nil {
+	if err := l.c.Query(ctx, serviceIAM, versionIAM, form, &out); err != nil {
 		return false, err
 	}
 	return len(out.Decisions) == 1 && out.Decisions[0] == "allowed", nil

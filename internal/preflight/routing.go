@@ -1,4 +1,4 @@
-package cli
+package preflight
 
 import (
 	"context"
@@ -46,24 +46,24 @@ func (l *ahead) routing(ctx context.Context) error {
 		Services []ecsService `json:"services"`
 	}
 	where := "ECS service " + cluster + "/" + name
-	if err := l.c.ecs(ctx, "DescribeServices", map[string]any{"cluster": cluster, "services": []string{name}}, &out); err != nil {
+	if err := l.c.JSON(ctx, serviceECS, prefixECS+"DescribeServices", map[string]any{"cluster": cluster, "services": []string{name}}, &out); err != nil {
 		if named(err, "ClusterNotFound") {
-			l.add(levelError, where, "its cluster does not exist", "aws ecs create-cluster --cluster-name "+quote(cluster))
+			l.add(LevelError, where, "its cluster does not exist", "aws ecs create-cluster --cluster-name "+quote(cluster))
 			return nil
 		}
 		return l.blind(where, err)
 	}
 	switch {
 	case len(out.Services) == 0 || out.Services[0].Status != "ACTIVE":
-		l.add(levelError, where, "does not exist, or is not ACTIVE", "aws ecs create-service --cluster "+quote(cluster)+" --service-name "+quote(name)+
+		l.add(LevelError, where, "does not exist, or is not ACTIVE", "aws ecs create-service --cluster "+quote(cluster)+" --service-name "+quote(name)+
 			" --deployment-controller type=CODE_DEPLOY …")
 		return nil
 	case out.Services[0].Controller.Type != "CODE_DEPLOY":
-		l.add(levelError, where, "has the deployment controller "+orElse(out.Services[0].Controller.Type, "ECS")+", not CODE_DEPLOY",
+		l.add(LevelError, where, "has the deployment controller "+orElse(out.Services[0].Controller.Type, "ECS")+", not CODE_DEPLOY",
 			"make it again: the controller of a service cannot change")
 		return nil
 	case out.Services[0].Desired == 0:
-		l.add(levelWarning, where, "wants 0 tasks: the new version will have none either, and nothing proves it",
+		l.add(LevelWarning, where, "wants 0 tasks: the new version will have none either, and nothing proves it",
 			"aws ecs update-service --cluster "+quote(cluster)+" --service "+quote(name)+" --desired-count 1")
 	}
 	primary, _ := out.Services[0].primary()
@@ -85,11 +85,11 @@ func (l *ahead) pair(ctx context.Context, service, primary string) error {
 		return nil // it was said
 	}
 	if primary == "" {
-		l.add(levelError, service, "has no primary task set in a target group", "give it a load balancer: aws ecs create-service --load-balancers targetGroupArn="+arns[names[0]]+",…")
+		l.add(LevelError, service, "has no primary task set in a target group", "give it a load balancer: aws ecs create-service --load-balancers targetGroupArn="+arns[names[0]]+",…")
 		return nil
 	}
 	if !slices.Contains(valuesOf(arns), primary) {
-		l.add(levelError, service, "serves from target group "+primary+", which is none of the deployment group's: "+strings.Join(names, ", "),
+		l.add(LevelError, service, "serves from target group "+primary+", which is none of the deployment group's: "+strings.Join(names, ", "),
 			"name the service's target group in loadBalancerInfo: aws deploy update-deployment-group --application-name "+quote(l.application)+
 				" --current-deployment-group-name "+quote(l.groupName)+" --load-balancer-info …")
 		return nil
@@ -113,10 +113,10 @@ func (l *ahead) targetGroup(ctx context.Context, name string) (string, error) {
 	var out struct {
 		ARNs []string `xml:"DescribeTargetGroupsResult>TargetGroups>member>TargetGroupArn"`
 	}
-	err := l.c.query(ctx, serviceELB, versionELB, url.Values{"Action": {"DescribeTargetGroups"}, "Names.member.1": {name}}, &out)
+	err := l.c.Query(ctx, serviceELB, versionELB, url.Values{"Action": {"DescribeTargetGroups"}, "Names.member.1": {name}}, &out)
 	switch {
 	case named(err, "TargetGroupNotFound") || err == nil && len(out.ARNs) == 0:
-		l.add(levelError, "target group "+name, "does not exist", "aws elbv2 create-target-group --name "+quote(name)+" --target-type ip --protocol HTTP --port 80 --vpc-id …")
+		l.add(LevelError, "target group "+name, "does not exist", "aws elbv2 create-target-group --name "+quote(name)+" --target-type ip --protocol HTTP --port 80 --vpc-id …")
 		return "", nil
 	case err != nil:
 		return "", l.blind("target group "+name, err)
@@ -155,10 +155,10 @@ func (l *ahead) listener(ctx context.Context, what, arn string) (elbListener, bo
 	var out struct {
 		Listeners []elbListener `xml:"DescribeListenersResult>Listeners>member"`
 	}
-	err := l.c.query(ctx, serviceELB, versionELB, url.Values{"Action": {"DescribeListeners"}, "ListenerArns.member.1": {arn}}, &out)
+	err := l.c.Query(ctx, serviceELB, versionELB, url.Values{"Action": {"DescribeListeners"}, "ListenerArns.member.1": {arn}}, &out)
 	switch {
 	case named(err, "ListenerNotFound") || err == nil && len(out.Listeners) == 0:
-		l.add(levelError, what+" "+arn, "does not exist", "aws elbv2 create-listener …, then name it: aws deploy update-deployment-group --application-name "+
+		l.add(LevelError, what+" "+arn, "does not exist", "aws elbv2 create-listener …, then name it: aws deploy update-deployment-group --application-name "+
 			quote(l.application)+" --current-deployment-group-name "+quote(l.groupName)+" --load-balancer-info …")
 		return elbListener{}, false, nil
 	case err != nil:
@@ -177,7 +177,7 @@ func (l *ahead) productionListener(ctx context.Context, arn, primary string) err
 	var rules struct {
 		Actions []elbAction `xml:"DescribeRulesResult>Rules>member>Actions>member"`
 	}
-	if err := l.c.query(ctx, serviceELB, versionELB, url.Values{"Action": {"DescribeRules"}, "ListenerArn": {arn}}, &rules); err != nil {
+	if err := l.c.Query(ctx, serviceELB, versionELB, url.Values{"Action": {"DescribeRules"}, "ListenerArn": {arn}}, &rules); err != nil {
 		if err := l.blind("rules of "+arn, err); err != nil {
 			return err
 		}
@@ -185,7 +185,7 @@ func (l *ahead) productionListener(ctx context.Context, arn, primary string) err
 	if slices.ContainsFunc(append(actions, rules.Actions...), func(a elbAction) bool { return a.serves(primary) }) {
 		return nil
 	}
-	l.add(levelError, "production listener "+arn, "does not forward to "+primary+", in which the service serves: the deployment would fail with ECS_UPDATE_ERROR",
+	l.add(LevelError, "production listener "+arn, "does not forward to "+primary+", in which the service serves: the deployment would fail with ECS_UPDATE_ERROR",
 		fmt.Sprintf("aws elbv2 modify-listener --listener-arn %s --default-actions Type=forward,TargetGroupArn=%s", arn, primary))
 	return nil
 }
