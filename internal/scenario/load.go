@@ -146,6 +146,8 @@ type decoder struct {
 	outer  []string // the files that include one another, this one last
 	faults []Fault
 	blamed bool // the form has faults: names may be missing for that
+	// described is what the file's descriptors say; nil: gRPC servers are asked by reflection.
+	described *descriptors
 }
 
 func (d *decoder) fault(at position, format string, args ...any) {
@@ -238,6 +240,7 @@ func (d *decoder) scenario(s *Scenario, tree *node) {
 // names reads what the expressions of a file may use.
 func (d *decoder) names(p *program, tree *node) env {
 	p.file = d.file
+	d.described = d.descriptors(tree.child("descriptors"))
 	names := env{steps: map[string][]string{}}
 	for _, item := range children(tree.child("secrets")) {
 		p.secrets = append(p.secrets, secret{name: item.text, env: item.text, at: item.at})

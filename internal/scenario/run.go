@@ -43,6 +43,7 @@ type execution struct {
 	s      *Scenario
 	o      Options
 	client *http.Client
+	calls  *http.Transport // of gRPC
 	mask   *masker
 	trace  string
 	// compares counts the answers that were held against those of the old release.
@@ -50,6 +51,8 @@ type execution struct {
 
 	mu      sync.Mutex // guards what follows
 	results []StepResult
+	// reflected are the services that servers have described, by address and name.
+	reflected map[string]*descriptors
 }
 
 // scope is what the expressions of one file know at one place.
@@ -107,10 +110,11 @@ func (x *execution) run(ctx context.Context, r *Result) error {
 	if err := x.ready(); err != nil {
 		return err
 	}
-	if x.client, err = newClient(x.s); err != nil {
+	if x.client, x.calls, err = newClient(x.s); err != nil {
 		return err
 	}
 	defer x.client.CloseIdleConnections()
+	defer x.calls.CloseIdleConnections()
 	limited, cancel := context.WithTimeoutCause(ctx, x.s.timeout, fmt.Errorf("the scenario's time limit of %s has passed", x.s.timeout))
 	defer cancel()
 	verdict := x.list(limited, x.s.setup, sc.in("setup"))
