@@ -80,6 +80,7 @@ func reference(t *testing.T) string {
 		{"capture", "`capture` with a secret"},
 		{"compare", "`compare` as a mapping"},
 		{"expectRelease", "`expect_release`"},
+		{"grpc", "`grpc` as a mapping"},
 		{"part", "`multipart` with a file"},
 		{"retry", "`retry`"},
 		{"run", "`run`"},
@@ -102,7 +103,7 @@ func TestSchema_described(t *testing.T) {
 		t.Fatal(err)
 	}
 	defs, _ := doc["$defs"].(map[string]any)
-	for _, object := range []any{doc, defs["step"], defs["compare"], defs["run"], defs["tls"], defs["retry"], defs["websocket"]} {
+	for _, object := range []any{doc, defs["step"], defs["compare"], defs["run"], defs["tls"], defs["retry"], defs["websocket"], defs["grpc"]} {
 		m, _ := object.(map[string]any)
 		properties, _ := m["properties"].(map[string]any)
 		for name, p := range properties {

@@ -66,7 +66,10 @@ func shopDescriptors(tb testing.TB) *descriptors {
 		tb.Fatal(err)
 	}
 	if *update {
-		if err := os.WriteFile(shopFile, content, 0o644); err != nil {
+		lacking, err := proto.Marshal(&descriptorpb.FileDescriptorSet{File: []*descriptorpb.FileDescriptorProto{{
+			Name: new("a.proto"), Dependency: []string{"google/type/money.proto", "google/protobuf/empty.proto"},
+		}}})
+		if err := errors.Join(err, os.WriteFile(shopFile, content, 0o644), os.WriteFile("testdata/lacking.binpb", lacking, 0o644)); err != nil {
 			tb.Fatal(err)
 		}
 	}

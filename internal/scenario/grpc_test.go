@@ -1,9 +1,20 @@
 package scenario
 
 import (
+	"crypto/tls"
 	"encoding/json"
+	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/encoding/prototext"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/descriptorpb"
 )
 
 // TestGRPC: what a call sends and sees, by reflection.
@@ -58,7 +69,8 @@ func TestGRPC_not(t *testing.T) {
 		{"implicit status", `{grpc: shop.v1.Catalogue/GetBook, json: {id: 404}}`, Fail, `status == "OK": "NOT_FOUND" against "OK"`},
 		{"implicit beside others", `{grpc: shop.v1.Catalogue/GetBook, json: {id: 404}, assert: ['message != ""']}`, Fail, `status == "OK"`},
 		{"no message", `{grpc: shop.v1.Catalogue/GetBook, json: {id: 404}, assert: [code == 5, body.id != "1"]}`, Fail, "there is no message; the status is NOT_FOUND"},
-		{"status is a text", `{grpc: shop.v1.Catalogue/GetBook, json: {id: 404}, assert: [code == 5 and status != "OK" and status == "OK"]}`, Fail, `"NOT_FOUND" against "OK"`},
+		{"status is no number", `{grpc: shop.v1.Catalogue/GetBook, assert: [status == 0]}`, Fail, "a text is compared with a number"},
+		{"one part is false", `{grpc: shop.v1.Catalogue/GetBook, json: {id: 404}, assert: [code == 5 and status != "OK" and status == "OK"]}`, Fail, `"NOT_FOUND" against "OK"`},
 		{"missing field", `{grpc: shop.v1.Catalogue/GetBook, assert: ['body.titel != "x"']}`, Fail, `did you mean "title"`},
 		{"unset message", `{grpc: shop.v1.Catalogue/GetBook, assert: ['body.published != "x"']}`, Fail, `no field "published"`},
 		{"64 bits", `{grpc: shop.v1.Catalogue/GetBook, assert: ['body.id != 5']}`, Fail, "a text is compared with a number"},
@@ -86,14 +98,254 @@ func TestGRPC_not(t *testing.T) {
 			want(t, own.run(t, "version: 1\nsteps: ["+c.step+"]\n"), c.verdict, c.message)
 		})
 	}
-	for reflection, want2 := range map[string]Verdict{"v1alpha": Pass, "none": Error} {
-		r := newShop(t, shopOptions{reflection: reflection}).run(t, "version: 1\nsteps: [{grpc: shop.v1.Catalogue/GetBook}]\n")
-		message := ""
-		if want2 == Error {
-			message = "the server has no reflection; give the scenario `descriptors`"
-		}
-		want(t, r, want2, message)
+}
+
+// TestGRPC_descriptors: from where a scenario knows the messages.
+func TestGRPC_descriptors(t *testing.T) {
+	t.Parallel()
+	file, err := filepath.Abs(shopFile)
+	if err != nil {
+		t.Fatal(err)
 	}
+	const step = "steps: [{grpc: shop.v1.Catalogue/GetBook, json: {id: 3}, assert: ['body.id == \"3\"']}]\n"
+	for _, c := range []struct {
+		reflection, content string
+		verdict             Verdict
+		message             string
+	}{
+		{"v1alpha", step, Pass, ""},
+		{"none", step, Error, "the server has no reflection; give the scenario `descriptors`"},
+		{"none", "descriptors: " + file + "\n" + step, Pass, ""},
+		{"none", "steps: [{grpc: {method: shop.v1.Catalogue/GetBook, descriptors: " + file + "}}]\n", Pass, ""},
+		{"", "expect_release: {grpc: shop.v1.Catalogue/GetBook, field: body.title}\n" + step, Fail, `(body.title) == release.version: "Emma" against "v2"`},
+		{"", "expect_release: {header: X-Release}\n" + step, Pass, ""},
+		{"", "expect_release: {header: X-Own}\n" + step, Fail, "another release answered"},
+	} {
+		want(t, newShop(t, shopOptions{reflection: c.reflection}).run(t, "version: 1\n"+c.content), c.verdict, c.message)
+	}
+	want(t, newShop(t, shopOptions{title: "v2"}).run(t, "version: 1\nexpect_release: {grpc: shop.v1.Catalogue/GetBook, field: body.title}\n"+step), Pass, "")
+}
+
+// TestGRPC_tls: calls keep what a scenario says of TLS.
+func TestGRPC_tls(t *testing.T) {
+	t.Parallel()
+	web := httptest.NewUnstartedServer(nil) // for its certificate
+	web.StartTLS()
+	t.Cleanup(web.Close)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: web.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := newShop(t, shopOptions{tls: &tls.Config{Certificates: web.TLS.Certificates, MinVersion: tls.VersionTLS12}})
+	const step = "steps: [{grpc: shop.v1.Catalogue/GetBook, assert: [status == 'OK', '\"example.com\" in certificate.dns_names']}]\n"
+	want(t, s.run(t, "version: 1\n"+step), Error, "certificate")
+	want(t, s.run(t, "version: 1\ntls: {ca: "+ca+"}\n"+step), Pass, "")
+	want(t, s.run(t, "version: 1\ntls: {ca: "+ca+", server_name: other.test}\n"+step), Error, "other.test")
+	want(t, s.run(t, "version: 1\ntls: {insecure: true}\n"+step), Pass, "")
+}
+
+// TestGRPC_compare: what both releases answer is held against each other.
+func TestGRPC_compare(t *testing.T) {
+	t.Parallel()
+	green, same := newShop(t, shopOptions{}), newShop(t, shopOptions{})
+	other := newShop(t, shopOptions{title: "Persuasion"})
+	for _, c := range []struct {
+		step, blue string
+		verdict    Verdict
+		message    string
+	}{
+		{"{grpc: shop.v1.Catalogue/ListBooks, effect: read, json: {id: 2}}", same.url, Pass, ""},
+		{"{grpc: shop.v1.Catalogue/GetBook, effect: read}", other.url, Fail, `body.title is the same as blue's: "Emma" against "Persuasion"`},
+		{"{grpc: shop.v1.Catalogue/ListBooks, effect: read, json: {id: 2}}", other.url, Fail, `body[0].title is the same as blue's`},
+		{"{grpc: shop.v1.Catalogue/GetBook, effect: read, json: {id: 5}}", newShop(t, shopOptions{}).url, Fail, `status is the same as blue's: "OK" against "UNAVAILABLE"`},
+		{"{grpc: shop.v1.Catalogue/GetBook, effect: read}", "http://127.0.0.1:1", Error, "compare with blue"},
+	} {
+		s := load(t, "version: 1\ncompare: blue\nsteps: ["+c.step+"]\n")
+		want(t, s.Run(t.Context(), Options{BaseURL: green.url, CompareURL: c.blue}), c.verdict, c.message)
+	}
+}
+
+// TestGRPC_wire: answers that are not as gRPC has them.
+func TestGRPC_wire(t *testing.T) {
+	t.Parallel()
+	book := framed([]byte("\x12\x04Emma"))
+	for name, c := range map[string]struct {
+		kind, status string
+		code         int
+		body         []byte
+		alone        bool // trailers as the head
+		message      string
+	}{
+		"good":            {grpcType, "0", 200, book, false, ""},
+		"sub-format":      {grpcType + "+proto", "0", 200, book, false, ""},
+		"not gRPC":        {"text/html", "", 503, []byte("<h1>busy\x1b[2J"), false, `"UNAVAILABLE" against "OK"`},
+		"good page":       {"text/html", "0", 200, []byte("<h1>"), false, `"UNKNOWN" against "OK"`},
+		"no such path":    {"text/plain", "", 404, nil, false, `"UNIMPLEMENTED" against "OK"`},
+		"gRPC-Web":        {"application/grpc-web", "0", 200, book, false, `"UNKNOWN" against "OK"`},
+		"no status":       {grpcType, "", 200, book, false, `"UNKNOWN" against "OK"`},
+		"status no code":  {grpcType, "OK", 200, book, false, `"UNKNOWN" against "OK"`},
+		"trailers alone":  {grpcType, "7", 200, nil, true, `"PERMISSION_DENIED" against "OK"`},
+		"no message":      {grpcType, "0", 200, nil, true, `"INTERNAL" against "OK"`},
+		"two messages":    {grpcType, "0", 200, append(book, book...), false, `"INTERNAL" against "OK"`},
+		"cut message":     {grpcType, "0", 200, book[:8], false, `"INTERNAL" against "OK"`},
+		"cut head":        {grpcType, "0", 200, book[:3], false, `"INTERNAL" against "OK"`},
+		"compressed":      {grpcType, "0", 200, append([]byte{1}, book[1:]...), false, `"INTERNAL" against "OK"`},
+		"another message": {grpcType, "0", 200, framed([]byte("\xff\xff")), false, `"INTERNAL" against "OK"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			web := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", c.kind)
+				if c.alone {
+					w.Header().Set("Grpc-Status", c.status)
+					return
+				}
+				w.WriteHeader(c.code)
+				_, _ = w.Write(c.body)
+				if c.status != "" {
+					w.Header().Set(http.TrailerPrefix+"Grpc-Status", c.status)
+				}
+			}))
+			web.Config.Protocols = new(http.Protocols)
+			web.Config.Protocols.SetUnencryptedHTTP2(true)
+			web.Start()
+			t.Cleanup(web.Close)
+			file, err := filepath.Abs(shopFile)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := load(t, "version: 1\ndescriptors: "+file+"\nsteps: [{grpc: shop.v1.Catalogue/GetBook}]\n").Run(t.Context(), Options{BaseURL: web.URL})
+			verdict := Pass
+			if c.message != "" {
+				verdict = Fail
+			}
+			want(t, r, verdict, c.message)
+		})
+	}
+}
+
+// TestReflectService: servers tell all files at once, or one at a time.
+func TestReflectService(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{
+		"a.proto": `name: "a.proto" dependency: "b.proto" dependency: "google/protobuf/empty.proto" service { name: "A" }`,
+		"b.proto": `name: "b.proto" dependency: "c.proto"`,
+		"c.proto": `name: "c.proto"`,
+		"x.proto": `name: "x.proto" dependency: "y.proto" service { name: "X" }`,
+	}
+	const notFound = "\x3a\x06\x08\x05\x12\x02no"
+	asked := 0
+	tell := func(requests ...[]byte) (*reflectionAnswer, error) {
+		a := &reflectionAnswer{}
+		for _, r := range requests {
+			asked++
+			name := string(r[2:])
+			switch name {
+			case "A", "X":
+				name = strings.ToLower(name) + ".proto"
+			case "*":
+				return a, a.add([]byte("\x32\x09\x0a\x07\x0a\x05shopB"))
+			}
+			f := &descriptorpb.FileDescriptorProto{}
+			if files[name] == "" {
+				return a, a.add([]byte(notFound))
+			}
+			if err := prototext.Unmarshal([]byte(files[name]), f); err != nil {
+				return nil, err
+			}
+			content, err := proto.Marshal(f)
+			if err != nil {
+				return nil, err
+			}
+			inner := protowire.AppendBytes(protowire.AppendTag(nil, inFilesFile, protowire.BytesType), content)
+			if err := a.add(protowire.AppendBytes(protowire.AppendTag(nil, answerFiles, protowire.BytesType), inner)); err != nil {
+				return nil, err
+			}
+		}
+		return a, nil
+	}
+	if d, err := reflectService("A", tell); err != nil || asked != 3 || d.services()[0] != "A" {
+		t.Errorf("after %d questions %v", asked, err)
+	}
+	for service, message := range map[string]string{"X": "the server's reflection: no", "shopA": `knows no service "shopA" (did you mean "shopB"?)`} {
+		if _, err := reflectService(service, tell); err == nil || !strings.Contains(err.Error(), message) {
+			t.Errorf("%s: %v", service, err)
+		}
+	}
+	same := func(...[]byte) (*reflectionAnswer, error) { return tell(reflectionRequest(askFileBySymbol, "X")) }
+	if _, err := reflectService("X", same); err == nil || !strings.Contains(err.Error(), `lacks "y.proto"`) {
+		t.Errorf("a file that never comes: %v", err)
+	}
+}
+
+// FuzzGRPCAnswer: whatever a server sends, a call ends, and only what is whole is OK.
+func FuzzGRPCAnswer(f *testing.F) {
+	d := shopDescriptors(f)
+	m, err := d.find("shop.v1.Catalogue", "GetBook")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(framed([]byte("\x12\x04Emma")), "0", true)
+	f.Add([]byte{0, 0, 0, 0, 9, 1}, "0", false)
+	f.Add([]byte{1, 0xff, 0xff, 0xff, 0xff}, "-1", true)
+	f.Add([]byte(nil), "", true)
+	f.Fuzz(func(t *testing.T, raw []byte, code string, inTrailer bool) {
+		res := &http.Response{StatusCode: 200, Status: "200 OK", Header: http.Header{"Content-Type": {grpcType}}, Trailer: http.Header{}}
+		if inTrailer {
+			res.Trailer.Set("Grpc-Status", code)
+		} else {
+			res.Header.Set("Grpc-Status", code)
+		}
+		r := &reply{response: res, status: statusOf(res, raw)}
+		r.read(m, raw)
+		_, bad := r.body.(unreadable)
+		if r.status.Code == codeOK && (bad || code == "" || !json.Valid(r.json)) {
+			t.Errorf("%q with the code %q is OK: %v", raw, code, r.body)
+		}
+	})
+}
+
+// FuzzDescriptors: bytes are descriptors that can be used, or refused.
+func FuzzDescriptors(f *testing.F) {
+	for _, file := range []string{shopFile, "testdata/lacking.binpb"} {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(content)
+	}
+	f.Add([]byte("version: 1"))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		d, err := parseDescriptors(content)
+		if err != nil {
+			return
+		}
+		for _, name := range d.services() {
+			if _, err := d.find(name, "no such method"); err == nil {
+				t.Errorf("%s has every method", name)
+			}
+		}
+	})
+}
+
+// FuzzReflection: whatever a server says of itself, it is descriptors or an error.
+func FuzzReflection(f *testing.F) {
+	content, err := os.ReadFile(shopFile)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(append([]byte{0x22, 0xff, 0x01}, content...))
+	f.Add([]byte("\x3a\x06\x08\x05\x12\x02no"))
+	f.Add([]byte("\x32\x07\x0a\x05\x0a\x03abc"))
+	f.Fuzz(func(t *testing.T, message []byte) {
+		d, err := reflectService("shop.v1.Catalogue", func(...[]byte) (*reflectionAnswer, error) {
+			a := &reflectionAnswer{}
+			return a, a.add(message)
+		})
+		if (d == nil) == (err == nil) {
+			t.Errorf("%v and %v", d, err)
+		}
+	})
 }
 
 // TestGRPC_secrets: metadata, messages, statuses and trailers are masked like all evidence.

@@ -191,6 +191,7 @@ func TestRules(t *testing.T) {
 // TestEffects: a step that may not be run is an error, before anything is run.
 func TestEffects(t *testing.T) {
 	t.Parallel()
+	calls := newShop(t, shopOptions{}).url
 	for _, c := range []struct {
 		step  string
 		least Effect
@@ -205,6 +206,8 @@ func TestEffects(t *testing.T) {
 		{"{run: ['true'], effect: read}", EffectRead},
 		{"{wait: 1ms}", EffectRead},
 		{"{websocket: {url: /socket, send: [a]}}", EffectWrite},
+		{"{grpc: {method: shop.v1.Catalogue/GetBook, url: '" + calls + "'}}", EffectWrite},
+		{"{grpc: {method: shop.v1.Catalogue/GetBook, url: '" + calls + "'}, effect: read}", EffectRead},
 		{"{parallel: [{request: POST /echo}]}", EffectWrite},
 		{"{foreach: [1], steps: [{request: POST /echo}]}", EffectWrite},
 	} {
