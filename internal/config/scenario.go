@@ -52,6 +52,9 @@ func (d *decoder) scenarioFile(field string, h *deploy.Hook) {
 	if s.Compares() && onProduction(field) {
 		d.fault(at, "compares with the old version, which does not have the production address any more; use it in a hook before the switch")
 	}
+	if s.ExpectsTaskSet() && onProduction(field) {
+		d.fault(at, "expects the header %s, which the production address does not give; expect a header or a field of the service", scenario.HeaderTaskSet)
+	}
 	if err := s.CheckVars(h.Scenario.Vars); err != nil {
 		d.fault(at, "%s", err)
 	}

@@ -124,10 +124,21 @@ func TestDocs_cookbook(t *testing.T) {
 	for _, content := range scenariosIn(before) {
 		load(t, content)
 	}
-	server := httptest.NewServer(bookshop())
+	web, calls := bookshop(), (&shop{}).server(t, shopOptions{})
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if isGRPC(r.Header.Get("Content-Type")) {
+			calls.ServeHTTP(w, r)
+			return
+		}
+		web.ServeHTTP(w, r)
+	}))
+	server.Config.Protocols = new(http.Protocols)
+	server.Config.Protocols.SetHTTP1(true)
+	server.Config.Protocols.SetUnencryptedHTTP2(true)
+	server.Start()
 	t.Cleanup(server.Close)
 	recipes := scenariosIn(cookbook)
-	if len(recipes) < 7 {
+	if len(recipes) < 9 {
 		t.Fatalf("the cookbook has %d recipes", len(recipes))
 	}
 	for _, content := range recipes {

@@ -55,7 +55,7 @@ func (x *execution) call(ctx context.Context, st *step, sc *scope) (observation,
 	}
 	o.answered = &exchange{req: r.request, res: r.response, grpc: &r.status, raw: r.json, body: r.body}
 	o.checks, o.problems = x.proofs(st, r.response, r.json)
-	return o, nil
+	return o, x.stranger(r.response)
 }
 
 func (x *execution) recordReply(r *reply) *Response {

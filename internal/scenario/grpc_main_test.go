@@ -91,8 +91,8 @@ type shop struct {
 
 type shopOptions struct {
 	reflection string // v1alpha, none, or by default v1
-	tls    *tls.Config
-	title  string // of every book; "Emma" by default
+	tls        *tls.Config
+	title      string // of every book; "Emma" by default
 }
 
 func newShop(tb testing.TB, o shopOptions) *shop {
