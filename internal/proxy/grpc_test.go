@@ -25,15 +25,14 @@ type talker struct {
 	left chan struct{} // told when a stream's client has left
 }
 
-func (s *talker) note(ctx context.Context) error {
+func (s *talker) note(ctx context.Context) {
 	in, _ := metadata.FromIncomingContext(ctx)
 	_ = grpc.SetHeader(ctx, metadata.Pairs("x-own", strings.Join(in.Get("x-own"), ","), HeaderTaskSet, "liar"))
 	_ = grpc.SetTrailer(ctx, metadata.Pairs("x-cost", "7", "x-bytes-bin", "\x00\xff"))
-	return nil
 }
 
 func (s *talker) UnaryCall(ctx context.Context, in *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
-	_ = s.note(ctx)
+	s.note(ctx)
 	if in.GetResponseSize() < 0 {
 		return nil, status.Error(codes.NotFound, "no such “thing” %")
 	}
@@ -41,7 +40,7 @@ func (s *talker) UnaryCall(ctx context.Context, in *testpb.SimpleRequest) (*test
 }
 
 func (s *talker) StreamingOutputCall(in *testpb.StreamingOutputCallRequest, st grpc.ServerStreamingServer[testpb.StreamingOutputCallResponse]) error {
-	_ = s.note(st.Context())
+	s.note(st.Context())
 	for _, p := range in.GetResponseParameters() {
 		if err := st.Send(&testpb.StreamingOutputCallResponse{Payload: &testpb.Payload{Body: make([]byte, p.GetSize())}}); err != nil {
 			return err
@@ -51,7 +50,7 @@ func (s *talker) StreamingOutputCall(in *testpb.StreamingOutputCallRequest, st g
 }
 
 func (s *talker) FullDuplexCall(st grpc.BidiStreamingServer[testpb.StreamingOutputCallRequest, testpb.StreamingOutputCallResponse]) error {
-	_ = s.note(st.Context())
+	s.note(st.Context())
 	for {
 		in, err := st.Recv()
 		switch {

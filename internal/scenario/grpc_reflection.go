@@ -51,95 +51,100 @@ type reflectionAnswer struct {
 	message  string
 }
 
-// eachField tells the fields of a message in their order: of bytes their content, of numbers their value.
-func eachField(message []byte, tell func(protowire.Number, []byte, uint64)) error {
+// wireField is one field of a message: the content of one with bytes, the value of one with a number.
+type wireField struct {
+	number  protowire.Number
+	content []byte
+	value   uint64
+}
+
+// fieldsOf are the fields of a message in their order.
+func fieldsOf(message []byte) ([]wireField, error) {
+	var fields []wireField
 	for len(message) > 0 {
 		number, kind, n := protowire.ConsumeTag(message)
 		if n < 0 {
-			return protowire.ParseError(n)
+			return nil, protowire.ParseError(n)
 		}
 		message = message[n:]
-		var content []byte
-		var value uint64
-		switch kind {
-		case protowire.BytesType:
-			content, n = protowire.ConsumeBytes(message)
-		case protowire.VarintType:
-			value, n = protowire.ConsumeVarint(message)
-		default:
-			n = protowire.ConsumeFieldValue(number, kind, message)
+		f := wireField{number: number}
+		if n = protowire.ConsumeFieldValue(number, kind, message); n < 0 {
+			return nil, protowire.ParseError(n)
 		}
-		if n < 0 {
-			return protowire.ParseError(n)
+		if kind == protowire.BytesType {
+			f.content, _ = protowire.ConsumeBytes(message)
+		}
+		if kind == protowire.VarintType {
+			f.value, _ = protowire.ConsumeVarint(message)
 		}
 		message = message[n:]
-		tell(number, content, value)
+		fields = append(fields, f)
 	}
-	return nil
+	return fields, nil
+}
+
+// along are the fields that are reached in a message by these numbers, one within the other.
+func along(message []byte, path ...protowire.Number) ([]wireField, error) {
+	fields, err := fieldsOf(message)
+	if err != nil {
+		return nil, fmt.Errorf("read reflection: %w", err)
+	}
+	var found []wireField
+	for _, f := range fields {
+		if f.number != path[0] {
+			continue
+		}
+		if len(path) == 1 {
+			found = append(found, f)
+			continue
+		}
+		inner, err := along(f.content, path[1:]...)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, inner...)
+	}
+	return found, nil
 }
 
 // add reads one ServerReflectionResponse into the answer.
 func (a *reflectionAnswer) add(message []byte) error {
-	var faults []error
-	within := func(content []byte, tell func(protowire.Number, []byte, uint64)) {
-		faults = append(faults, eachField(content, tell))
+	files, err := along(message, answerFiles, inFilesFile)
+	services, err2 := along(message, answerServices, inServicesService, inServiceName)
+	codes, err3 := along(message, answerError, inErrorCode)
+	messages, err4 := along(message, answerError, inErrorMessage)
+	for _, f := range files {
+		a.files = append(a.files, f.content)
 	}
-	faults = append(faults, eachField(message, func(field protowire.Number, content []byte, _ uint64) {
-		switch field {
-		case answerFiles:
-			within(content, func(field protowire.Number, file []byte, _ uint64) {
-				if field == inFilesFile {
-					a.files = append(a.files, file)
-				}
-			})
-		case answerServices:
-			within(content, func(field protowire.Number, service []byte, _ uint64) {
-				if field == inServicesService {
-					within(service, func(field protowire.Number, name []byte, _ uint64) {
-						if field == inServiceName {
-							a.services = append(a.services, string(name))
-						}
-					})
-				}
-			})
-		case answerError:
-			within(content, func(field protowire.Number, text []byte, code uint64) {
-				switch field {
-				case inErrorCode:
-					a.code = code
-				case inErrorMessage:
-					a.message = string(text)
-				}
-			})
-		}
-	}))
-	if err := errors.Join(faults...); err != nil {
-		return fmt.Errorf("read reflection: %w", err)
+	for _, s := range services {
+		a.services = append(a.services, string(s.content))
 	}
-	return nil
+	for _, c := range codes {
+		a.code = c.value
+	}
+	for _, m := range messages {
+		a.message = string(m.content)
+	}
+	return errors.Join(err, err2, err3, err4)
 }
 
-// reflect asks a server for everything that describes a service. ask sends requests and returns the answer to all.
+// reflectService asks a server for everything that describes a service. ask sends requests and returns the answer to all.
 func reflectService(service string, ask func(requests ...[]byte) (*reflectionAnswer, error)) (*descriptors, error) {
 	files := map[string]*descriptorpb.FileDescriptorProto{}
-	answer, err := ask(reflectionRequest(askFileBySymbol, service))
-	if err != nil {
-		return nil, err
-	}
-	if answer.code == statusNotFound {
-		return nil, unknownService(service, ask)
-	}
+	requests := [][]byte{reflectionRequest(askFileBySymbol, service)}
 	for range maxReflectionRounds { // a server may tell a file at a time
-		if answer.code != 0 {
+		answer, err := ask(requests...)
+		switch {
+		case err != nil:
+			return nil, err
+		case answer.code == statusNotFound && len(files) == 0:
+			return nil, unknownService(service, ask)
+		case answer.code != 0:
 			return nil, fmt.Errorf("the server's reflection: %s", answer.message)
 		}
 		before := len(files)
-		for _, content := range answer.files {
-			f := &descriptorpb.FileDescriptorProto{}
-			if err := proto.Unmarshal(content, f); err != nil {
-				return nil, fmt.Errorf("the server's reflection holds no descriptor: %s", plainProto(err))
-			}
-			files[f.GetName()] = f
+		if err := answer.collect(files); err != nil {
+			return nil, err
 		}
 		lacking := imports(files)
 		if len(lacking) == 0 {
@@ -152,15 +157,24 @@ func reflectService(service string, ask func(requests ...[]byte) (*reflectionAns
 		if len(files) == before || len(files) > maxProtoFiles {
 			return nil, fmt.Errorf("the server's reflection lacks %s, which others import", quoted(lacking))
 		}
-		requests := make([][]byte, len(lacking))
-		for i, name := range lacking {
-			requests[i] = reflectionRequest(askFileByName, name)
-		}
-		if answer, err = ask(requests...); err != nil {
-			return nil, err
+		requests = nil
+		for _, name := range lacking {
+			requests = append(requests, reflectionRequest(askFileByName, name))
 		}
 	}
 	return nil, errors.New("the server's reflection does not come to an end")
+}
+
+// collect adds the files of the answer.
+func (a *reflectionAnswer) collect(files map[string]*descriptorpb.FileDescriptorProto) error {
+	for _, content := range a.files {
+		f := &descriptorpb.FileDescriptorProto{}
+		if err := proto.Unmarshal(content, f); err != nil {
+			return fmt.Errorf("the server's reflection holds no descriptor: %s", plainProto(err))
+		}
+		files[f.GetName()] = f
+	}
+	return nil
 }
 
 // unknownService says which services there are instead.

@@ -76,7 +76,7 @@ func TestGRPC_not(t *testing.T) {
 		{"64 bits", `{grpc: shop.v1.Catalogue/GetBook, assert: ['body.id != 5']}`, Fail, "a text is compared with a number"},
 		{"no trailer", `{grpc: shop.v1.Catalogue/GetBook, assert: ['trailers["x-nothing"] != "1"']}`, Fail, "there is no header"},
 		{"schema", `{grpc: shop.v1.Catalogue/GetBook, schema: {required: [price]}}`, Fail, "missing property 'price'"},
-		{"service", `{grpc: shop.v1.Cataloge/GetBook}`, Error, `the server's reflection knows no service "shop.v1.Cataloge" (did you mean "shop.v1.Catalogue"?)`},
+		{"service", `{grpc: shop.v1.Catalogs/GetBook}`, Error, `the server's reflection knows no service "shop.v1.Catalogs" (did you mean "shop.v1.Catalogue"?)`},
 		{"method", `{grpc: shop.v1.Catalogue/GetBok}`, Error, `the service shop.v1.Catalogue has no method "GetBok" (did you mean "GetBook"?)`},
 		{"field", `{grpc: shop.v1.Catalogue/GetBook, json: {idd: 1}}`, Error, `shop.v1.GetBookRequest has no field "idd" (did you mean "id"?)`},
 		{"inner field", `{grpc: shop.v1.Catalogue/GetBook, json: {like: {sequels: [{idd: 1}]}}}`, Error, `shop.v1.Book has no field "idd"`},

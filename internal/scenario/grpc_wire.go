@@ -120,15 +120,15 @@ func unframed(raw []byte) ([][]byte, error) {
 		if len(raw) < frameHead {
 			return messages, errors.New("the answer ends within a message")
 		}
-		length := binary.BigEndian.Uint32(raw[1:frameHead])
+		length := int64(binary.BigEndian.Uint32(raw[1:frameHead]))
 		switch {
 		case raw[0] != 0:
 			return messages, errors.New("the answer is compressed, which was not asked for")
-		case uint64(length) > uint64(len(raw)-frameHead):
+		case length > int64(len(raw)-frameHead):
 			return messages, errors.New("the answer ends within a message")
 		}
-		messages = append(messages, raw[frameHead:frameHead+int(length)])
-		raw = raw[frameHead+int(length):]
+		messages = append(messages, raw[frameHead:frameHead+length])
+		raw = raw[frameHead+length:]
 	}
 	return messages, nil
 }
