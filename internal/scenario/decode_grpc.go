@@ -2,12 +2,9 @@ package scenario
 
 import (
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 )
-
-var methodPattern = regexp.MustCompile(`^([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)/([A-Za-z_]\w*)$`)
 
 // call reads a gRPC call, and the other keys of its step.
 func (d *decoder) call(n, stepNode *node, names env) (*rpc, *request) {
@@ -31,14 +28,13 @@ func (d *decoder) call(n, stepNode *node, names env) (*rpc, *request) {
 		d.fault(message.at, "json of a gRPC call is a message, which is a mapping, not %s", message.kind)
 	}
 	req.json = d.template(message, names.at(before))
-	parts := methodPattern.FindStringSubmatch(strings.TrimSpace(text(name)))
-	if parts == nil {
+	var ok bool
+	if r.service, r.method, ok = splitMethod(strings.TrimSpace(text(name))); !ok {
 		if text(name) != "" {
 			d.fault(name.at, "grpc %q is not SERVICE/METHOD, such as \"shop.v1.Catalogue/GetBook\"", name.text)
 		}
 		return r, req
 	}
-	r.service, r.method = parts[1], parts[2]
 	d.fits(r, req, name)
 	return r, req
 }

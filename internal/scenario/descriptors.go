@@ -113,6 +113,12 @@ func (d *descriptors) find(service, name string) (*method, error) {
 	return nil, fmt.Errorf("the service %s has no method %q%s", service, name, among(name, known))
 }
 
+// splitMethod takes SERVICE/METHOD apart and reports whether both are names.
+func splitMethod(text string) (service, method string, ok bool) {
+	service, method, _ = strings.Cut(text, "/")
+	return service, method, protoreflect.FullName(service).IsValid() && protoreflect.Name(method).IsValid()
+}
+
 // answersStream reports whether the method answers with any number of messages.
 func (m *method) answersStream() bool { return m.desc.IsStreamingServer() }
 

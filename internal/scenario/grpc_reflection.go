@@ -84,21 +84,21 @@ func fieldsOf(message []byte) ([]wireField, error) {
 }
 
 // along are the fields that are reached in a message by these numbers, one within the other.
-func along(message []byte, path ...protowire.Number) ([]wireField, error) {
+func along(message []byte, number protowire.Number, path ...protowire.Number) ([]wireField, error) {
 	fields, err := fieldsOf(message)
 	if err != nil {
 		return nil, fmt.Errorf("read reflection: %w", err)
 	}
 	var found []wireField
 	for _, f := range fields {
-		if f.number != path[0] {
+		if f.number != number {
 			continue
 		}
-		if len(path) == 1 {
+		if len(path) == 0 {
 			found = append(found, f)
 			continue
 		}
-		inner, err := along(f.content, path[1:]...)
+		inner, err := along(f.content, path[0], path[1:]...)
 		if err != nil {
 			return nil, err
 		}
