@@ -157,6 +157,7 @@ func roleSettings(args []string, stderr io.Writer) (config.Serve, error) {
 	f.StringVar(&s.Compat, "compat", s.Compat, "whose ways win")
 	f.StringVar(&s.LoadBalancers, "load-balancers", s.LoadBalancers, "network of load balancers")
 	f.StringVar(&s.Notify, "notify", s.Notify, "file of receivers of notices")
+	f.StringVar(&s.Hooks, "hooks", s.Hooks, "file of hooks that AppSpec files name")
 	if err := f.Parse(args); err != nil {
 		return s, fmt.Errorf("read flags: %w", err)
 	}

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 
+	"greengate/internal/appspec"
 	"greengate/internal/awsapi"
 	"greengate/internal/cloud"
 	"greengate/internal/config"
@@ -16,6 +17,13 @@ func (w *wire) checkRevision(_ context.Context, _ awsapi.Principal, in deploy.Ch
 	out := deploy.CheckRevisionOutput{
 		Findings:          []deploy.Finding{},
 		StrictTestTraffic: w.compat == config.CompatAWS || group.Tags[cloud.TagTestTraffic] == "strict",
+	}
+	for _, h := range in.Hooks {
+		fault := ""
+		if _, err := w.registered(appspec.Hook(h), group.TestListener != ""); err != nil {
+			fault = err.Error()
+		}
+		out.Hooks = append(out.Hooks, fault)
 	}
 	def, ok := checkedDefinition(st, in)
 	if !ok {

@@ -38,6 +38,8 @@ type ControllerOptions struct {
 	Minute    time.Duration
 	// Compat is config.CompatAWS where AWS's ways win over ours.
 	Compat string
+	// Hooks is the file of hooks that AppSpec files name; empty for none.
+	Hooks string
 	// LoadBalancers is where load balancers of the ELBv2 API get their addresses.
 	LoadBalancers netip.Prefix
 	// EndpointURL is the address of the API as hooks are told it.
@@ -170,7 +172,7 @@ func (c *Controller) wire(ctx context.Context) error {
 	w := &wire{
 		db: c.db, logs: l, cloud: c.cloud, engine: c.engine, runtime: c.runtime, key: key,
 		cluster: "default", account: o.AccountID, region: o.Region, minute: o.Minute, compat: o.Compat, objects: c.objects,
-		sessions: c.sessions,
+		sessions: c.sessions, hooks: o.Hooks,
 	}
 	s := &services{
 		db: c.db, cloud: c.cloud, engine: c.engine, runtime: c.runtime, router: c.router, runner: units, down: o.Down,

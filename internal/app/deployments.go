@@ -231,7 +231,12 @@ func (w *wire) functions(st cloud.State, spec appspec.Spec, g cloud.DeploymentGr
 			continue // without a test listener the event does not take place
 		}
 		if h.Kind != deploy.HookFunction {
-			return nil, refusal(deploy.ReasonInvalidRevision, "Hook %s: no %s '%s' is registered with the service.", h.Event, h.Kind, h.Name)
+			own, err := w.registered(h, g.TestListener != "")
+			if err != nil {
+				return nil, refusal(deploy.ReasonInvalidRevision, "Hook %s: %v.", h.Event, err)
+			}
+			hooks[h.Event] = []deploy.Hook{own}
+			continue
 		}
 		_, qualifier := cloud.FunctionName(h.Name)
 		f, v, ok := cloud.FindFunction(st, h.Name, "")

@@ -98,6 +98,7 @@ func RunController(ctx context.Context, r Role) error {
 		Executable: executable,
 		Paths:      Paths(r.Settings.Data), Region: r.Settings.Region, AccountID: r.Settings.AccountID, Minute: r.Settings.Minute,
 		Compat: r.Settings.Compat, LoadBalancers: balancers,
+		Hooks:       r.Settings.Hooks,
 		EndpointURL: endpoint, API: api, Ready: r.Handover.Ready, Down: r.Handover.Down, Log: r.Log,
 	})
 	if err != nil {

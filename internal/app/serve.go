@@ -77,6 +77,7 @@ func superviseConfig(o ServeOptions) supervise.Config {
 				"--minute", o.Settings.Minute.String(), "--listen", o.Settings.Listen,
 				"--compat", o.Settings.Compat, "--load-balancers", o.Settings.LoadBalancers,
 				"--notify", o.Settings.Notify,
+				"--hooks", o.Settings.Hooks,
 			},
 		}
 	}

@@ -31,6 +31,7 @@ type wire struct {
 	region  string
 	minute  time.Duration // of the wire
 	compat  string
+	hooks   string // file of those that AppSpec files name
 	objects objectStore
 
 	sessions sessions

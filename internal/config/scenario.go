@@ -42,15 +42,12 @@ func (d *decoder) scenarioFile(field string, h *deploy.Hook) {
 		d.fault(at, "%s cannot be read: %s", h.Scenario.File, cause(err))
 		return
 	}
-	allow := scenario.Effect(h.Scenario.Allow)
-	if allow == "" && onProduction(field) {
-		allow = scenario.EffectRead
-	}
-	if err := s.Refused(allow); err != nil {
-		d.fault(at, "runs on the production address: %s; allow: in the hook allows more", err)
-	}
-	if s.Compares() && onProduction(field) {
-		d.fault(at, "compares with the old version, which does not have the production address any more; use it in a hook before the switch")
+	if onProduction(field) {
+		for _, err := range onlyBefore(s, scenario.Effect(h.Scenario.Allow)) {
+			d.fault(at, "%s", err)
+		}
+	} else if err := s.Refused(scenario.Effect(h.Scenario.Allow)); err != nil {
+		d.fault(at, "%s; allow: in the hook allows more", err)
 	}
 	if err := s.CheckVars(h.Scenario.Vars); err != nil {
 		d.fault(at, "%s", err)

@@ -37,12 +37,14 @@ type Serve struct {
 	LoadBalancers string
 	// Notify is a file of receivers of notices (ReadSinks); empty for none.
 	Notify string
+	// Hooks is a file of hooks that AppSpec files name (LoadHooks); empty for none.
+	Hooks string
 	// Ephemeral stops everything, tasks included, when serve ends.
 	Ephemeral bool
 }
 
 // ServeDefaults are the settings that the environment gives (GREENGATE_DATA, GREENGATE_LISTEN, GREENGATE_REGION,
-// GREENGATE_ACCOUNT_ID, GREENGATE_MINUTE, GREENGATE_COMPAT, GREENGATE_LOAD_BALANCERS, GREENGATE_NOTIFY, GREENGATE_EPHEMERAL), and Greengate's
+// GREENGATE_ACCOUNT_ID, GREENGATE_MINUTE, GREENGATE_COMPAT, GREENGATE_LOAD_BALANCERS, GREENGATE_NOTIFY, GREENGATE_HOOKS, GREENGATE_EPHEMERAL), and Greengate's
 // own for the others.
 // Flags go over them. The error names every variable with a bad value.
 func ServeDefaults(environ func(string) string) (Serve, error) {
@@ -55,6 +57,7 @@ func ServeDefaults(environ func(string) string) (Serve, error) {
 		Compat:    environ("GREENGATE_COMPAT"),
 
 		Notify:        environ("GREENGATE_NOTIFY"),
+		Hooks:         environ("GREENGATE_HOOKS"),
 		LoadBalancers: firstOf(environ("GREENGATE_LOAD_BALANCERS"), DefaultLoadBalancers),
 	}
 	var errs []error
@@ -100,6 +103,11 @@ func (s Serve) Validate() (Serve, error) {
 			errs = append(errs, fmt.Errorf("notify: %w", err))
 		} else if _, err := ReadSinks(s.Notify); err != nil {
 			errs = append(errs, fmt.Errorf("notify: %w", err))
+		}
+	}
+	if s.Hooks != "" {
+		if s.Hooks, err = filepath.Abs(s.Hooks); err != nil {
+			errs = append(errs, fmt.Errorf("hooks: %w", err))
 		}
 	}
 	if s.Compat != "" && s.Compat != CompatAWS {

@@ -241,6 +241,14 @@ type (
 		Containers     []CheckedContainer `json:"containers,omitempty"`
 		// Container is the one behind the load balancer.
 		Container string `json:"container"`
+		// Hooks are those of the AppSpec file that are no functions.
+		Hooks []CheckedHook `json:"hooks,omitempty"`
+	}
+	// CheckedHook is a hook that is registered with the controller by its kind and name.
+	CheckedHook struct {
+		Event Phase    `json:"event"`
+		Kind  HookKind `json:"kind"`
+		Name  string   `json:"name"`
 	}
 	// CheckedContainer is what of a container decides whether it can run.
 	CheckedContainer struct {
@@ -252,6 +260,8 @@ type (
 	// CheckRevisionOutput is the answer.
 	CheckRevisionOutput struct {
 		Findings []Finding `json:"findings"`
+		// Hooks say for each of those asked why it could not run; empty where it can.
+		Hooks []string `json:"hooks,omitempty"`
 		// StrictTestTraffic says that the test listener moves in AllowTestTraffic, as on AWS, and not before AfterInstall.
 		StrictTestTraffic bool `json:"strictTestTraffic"`
 	}

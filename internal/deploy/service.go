@@ -270,6 +270,13 @@ func (v *validator) hooks(p Phase, s Service) {
 	}
 }
 
+// ValidateHook returns all that is wrong with a hook by itself, whichever event it is for; fields begin with field.
+func ValidateHook(field string, h Hook) []Fault {
+	v := &validator{}
+	v.hook(field, h)
+	return v.faults
+}
+
 func (v *validator) hook(field string, h Hook) {
 	switch h.Kind {
 	case HookCommand, HookTask:

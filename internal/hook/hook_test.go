@@ -272,7 +272,7 @@ func TestHooks_environment(t *testing.T) {
 	common := map[string]string{
 		"GREENGATE_SERVICE": "shop", "GREENGATE_DEPLOYMENT_ID": "d-1", "GREENGATE_LIFECYCLE_EVENT": "AfterInstall", "GREENGATE_VERSION": "v2",
 		"GREENGATE_PRODUCTION_URL": "http://127.0.0.1:8080", "GREENGATE_TEST_URL": "http://127.0.0.1:8081",
-		"GREENGATE_HOOK_EXECUTION_ID": "d-1_3", "BOTH": "hook",
+		"GREENGATE_HOOK_EXECUTION_ID": "d-1_3", "GREENGATE_TASK_SET": "green", "BOTH": "hook",
 	}
 	for kind, service := range map[deploy.HookKind]string{deploy.HookCommand: "", deploy.HookTask: "1"} {
 		t.Run(string(kind), func(t *testing.T) {

@@ -103,6 +103,7 @@ func (h *Hooks) environment(id string, call deploy.HookCall) map[string]string {
 		"GREENGATE_DEPLOYMENT_ID":     deployment,
 		"GREENGATE_LIFECYCLE_EVENT":   string(call.List),
 		"GREENGATE_VERSION":           call.TaskSet.Revision.Version,
+		"GREENGATE_TASK_SET":          call.TaskSet.ID,
 		"GREENGATE_PRODUCTION_URL":    production,
 		"GREENGATE_TEST_URL":          test,
 		"GREENGATE_RESULTS":           h.results(id),

@@ -52,6 +52,7 @@ func (h *Hooks) writeJob(id string, call deploy.HookCall) (string, error) {
 	}
 	if !call.List.OnProduction() {
 		j.CompareURL, j.First = production, call.First // production is blue until the switch
+		j.Identity = &scenario.Identity{Header: scenario.HeaderTaskSet, Value: call.TaskSet.ID}
 	}
 	if call.List.OnProduction() {
 		j.BaseURL, j.Where = production, "on the production address"

@@ -37,12 +37,19 @@ func (m *machine) scenario(content string) *deploy.Scenario {
 	return &deploy.Scenario{File: "check.yaml", Bundle: bundle, Digest: s.Digest}
 }
 
-// listening gives the machine's service two listeners that answer which one they are.
-func (m *machine) listening() {
+// listening gives the machine's service two listeners that answer which one they are. The one for tests says that the
+// task set green answers, or what it is told to say.
+func (m *machine) listening(taskSet ...string) {
 	m.t.Helper()
+	if len(taskSet) == 0 {
+		taskSet = []string{"green"}
+	}
 	serve := func(side string) string {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
+			if side == "test" && taskSet[0] != "" {
+				w.Header().Set(scenario.HeaderTaskSet, taskSet[0])
+			}
 			_ = json.NewEncoder(w).Encode(map[string]string{"side": side, "version": "v2", "method": r.Method, "key": "s3cr3t-value"})
 		}))
 		m.t.Cleanup(server.Close)
@@ -144,6 +151,31 @@ func TestHooks_scenarioCompares(t *testing.T) {
 	v, err = m.hooks.Await(t.Context(), "d-1/4", c)
 	if err != nil || v.Status != deploy.VerdictPass || !strings.Contains(fmt.Sprint(v.Checks), "there is no old version") {
 		t.Errorf("the first version: %+v, %v", v, err)
+	}
+}
+
+// TestHooks_scenarioIdentity: where the test listener says that another task set answers, or says nothing, the scenario
+// could not tell, whatever it asserts; the production address names nobody.
+func TestHooks_scenarioIdentity(t *testing.T) {
+	t.Parallel()
+	const onTest = deploy.HookList(deploy.PhaseAfterAllowTestTraffic)
+	for _, c := range []struct {
+		taskSet, content string
+		list             deploy.HookList
+		status           deploy.VerdictStatus
+		message          string
+	}{
+		{"green", "{version: 1, expect_release: {header: X-Greengate-Task-Set, is: task_set}, steps: [{request: GET /}]}", onTest, deploy.VerdictPass, ""},
+		{"blue", "{version: 1, steps: [{request: GET /}]}", onTest, deploy.VerdictError, `another task set answered: the listener says X-Greengate-Task-Set: "blue", and "green" is under test`},
+		{"", "{version: 1, steps: [{request: GET /}]}", onTest, deploy.VerdictError, "no answer had the header X-Greengate-Task-Set"},
+		{"blue", "{version: 1, steps: [{request: GET /}]}", deploy.SmokeAfter, deploy.VerdictPass, ""},
+	} {
+		m := newMachine(t)
+		m.listening(c.taskSet)
+		v := m.verdict(m.scenarioCall(c.content, c.list))
+		if v.Status != c.status || !strings.Contains(v.Message, c.message) {
+			t.Errorf("%q, %s: verdict %s: %s, want %s: %s", c.taskSet, c.content, v.Status, v.Message, c.status, c.message)
+		}
 	}
 }
 

@@ -57,7 +57,7 @@ func (l *ahead) hooks(ctx context.Context) error {
 			continue
 		}
 		if h.Kind != deploy.HookFunction {
-			l.add(LevelError, where, fmt.Sprintf("no %s %q is registered with the service: the deployment would fail with INVALID_REVISION", h.Kind, h.Name), "name a function")
+			l.registered(h, where)
 			continue
 		}
 		var f functionInfo
@@ -78,6 +78,17 @@ func (l *ahead) hooks(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// registered says whether a hook that is no function could run.
+func (l *ahead) registered(h appspec.Hook, where string) {
+	fault, asked := l.unable[h.Event]
+	if !asked {
+		fault = fmt.Sprintf("no %s %q is registered with the service", h.Kind, h.Name)
+	}
+	if fault != "" {
+		l.add(LevelError, where, fault+": the deployment would fail with INVALID_REVISION", "name a function, or add the hook to the file of serve --hooks")
+	}
 }
 
 // FunctionName is the bare name of a function from how an AppSpec file names it.

@@ -103,7 +103,9 @@ type ahead struct {
 	group                  groupInfo
 	// own says that a controller of ours answers; strict that the test listener moves in AllowTestTraffic only.
 	own, strict bool
-	findings    []deploy.Finding
+	// unable says of each hook that is no function why a controller of ours cannot run it; it has no answer of others.
+	unable   map[deploy.Phase]string
+	findings []deploy.Finding
 }
 
 // named reports whether an error was answered with one of the names, without the suffix Exception.
@@ -220,6 +222,11 @@ func (l *ahead) revision(ctx context.Context) error {
 	if l.r.File == "" {
 		in.TaskDefinition = l.r.Spec.TaskDefinition
 	}
+	for _, h := range l.r.Spec.Hooks {
+		if h.Kind != deploy.HookFunction {
+			in.Hooks = append(in.Hooks, deploy.CheckedHook(h))
+		}
+	}
 	l.strict = true
 	if l.amazon || in.TaskDefinition == "" && len(in.Containers) == 0 {
 		return l.foreignImages()
@@ -232,7 +239,12 @@ func (l *ahead) revision(ctx context.Context) error {
 	case err != nil:
 		return l.blind("task definition", err)
 	}
-	l.own, l.strict = true, out.StrictTestTraffic
+	l.own, l.strict, l.unable = true, out.StrictTestTraffic, map[deploy.Phase]string{}
+	for i, h := range in.Hooks {
+		if i < len(out.Hooks) {
+			l.unable[h.Event] = out.Hooks[i]
+		}
+	}
 	for _, f := range out.Findings {
 		if l.r.File != "" {
 			f.Where = l.r.File + ", " + f.Where

@@ -113,6 +113,9 @@ type h2Stream struct {
 	body h2Body
 	sent atomic.Bool
 	kill bool // bodyless response
+	// begun says that something of the response went out. A response without a body must not begin before it ends: one that
+	// is trailers alone, as gRPC has it, is a single frame of the head (PROTOCOL-HTTP2, "Trailers-Only").
+	begun bool
 }
 
 func (l *listener) serveH2(w http.ResponseWriter, r *http.Request) {
@@ -292,6 +295,7 @@ func (st *h2Stream) write(p []byte) error {
 	if err := st.armWrite(); err != nil {
 		return err
 	}
+	st.begun = true
 	_, err := st.w.Write(p)
 	return err
 }
@@ -311,6 +315,7 @@ func (st *h2Stream) flush() error {
 	if err := st.armWrite(); err != nil {
 		return err
 	}
+	st.begun = true
 	return st.rc.Flush()
 }
 
@@ -320,7 +325,7 @@ func (st *h2Stream) finish(trailers []field) error {
 			st.w.Header().Add(http.TrailerPrefix+string(f.name), string(f.value))
 		}
 	}
-	if len(trailers) > 0 || st.kill {
+	if len(trailers) > 0 || st.kill || !st.begun {
 		return nil
 	}
 	return st.flush()

@@ -258,7 +258,24 @@ func (x *exchange) relayH2(resp *http.Response) {
 		x.clientLost()
 		return
 	}
-	x.finished(resp.StatusCode)
+	x.finished(outcomeStatus(resp))
+}
+
+// outcomeStatus is how the ledger takes an answer: gRPC says in a trailer what HTTP says in the status, so a version whose
+// calls all fail would seem to be well. The codes are those that googleapis' code.proto maps to 5xx.
+func outcomeStatus(resp *http.Response) int {
+	if !isStreamType([]byte(resp.Header.Get("Content-Type"))) {
+		return resp.StatusCode
+	}
+	code := resp.Trailer.Get("Grpc-Status")
+	if code == "" {
+		code = resp.Header.Get("Grpc-Status") // trailers alone
+	}
+	switch code {
+	case "2", "4", "12", "13", "14", "15": // UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS
+		return http.StatusInternalServerError
+	}
+	return resp.StatusCode
 }
 
 func (x *exchange) copyH2(resp *http.Response) error {

@@ -69,6 +69,8 @@ func (x *execution) observe(ctx context.Context, st *step, sc *scope) (observati
 		return x.program(ctx, st, sc)
 	case stepWebSocket:
 		return x.talk(ctx, st, sc)
+	case stepGRPC:
+		return x.call(ctx, st, sc)
 	case stepWait, stepUse, stepParallel, stepForeach:
 	}
 	return observation{}, unready{errors.New("the step cannot be tried")}

@@ -16,19 +16,21 @@ import (
 // redirectsKey is the key of a request's context under which it says how many redirects are followed.
 type redirectsKey struct{}
 
-// newClient makes the client of one run: its connections and cookies are of that run alone. No proxy of the environment
-// is between: what answers must be what was asked.
-func newClient(s *Scenario) (*http.Client, error) {
+// newClient makes the client of one run, and what gRPC calls go by: connections and cookies are of that run alone. No proxy
+// of the environment is between: what answers must be what was asked.
+func newClient(s *Scenario) (*http.Client, *http.Transport, error) {
 	config, err := s.tls.config()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
+	calls := newTransport(config.Clone())
+	calls.Protocols = new(http.Protocols)
+	calls.Protocols.SetHTTP2(true)
+	calls.Protocols.SetUnencryptedHTTP2(true) // gRPC speaks no HTTP/1
+	requests := newTransport(config)
+	requests.ForceAttemptHTTP2 = true
 	client := &http.Client{
-		Transport: &http.Transport{
-			DialContext: dialer.DialContext, TLSClientConfig: config, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 10 * time.Second,
-			MaxIdleConnsPerHost: 16, IdleConnTimeout: 30 * time.Second,
-		},
+		Transport: requests,
 		CheckRedirect: func(r *http.Request, via []*http.Request) error {
 			if most, _ := r.Context().Value(redirectsKey{}).(int); len(via) > most {
 				return http.ErrUseLastResponse
@@ -39,11 +41,19 @@ func newClient(s *Scenario) (*http.Client, error) {
 	if !s.noJar {
 		jar, err := cookiejar.New(nil)
 		if err != nil {
-			return nil, fmt.Errorf("make cookie jar: %w", err)
+			return nil, nil, fmt.Errorf("make cookie jar: %w", err)
 		}
 		client.Jar = jar
 	}
-	return client, nil
+	return client, calls, nil
+}
+
+func newTransport(config *tls.Config) *http.Transport {
+	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		DialContext: dialer.DialContext, TLSClientConfig: config, TLSHandshakeTimeout: 10 * time.Second, MaxIdleConnsPerHost: 16,
+		IdleConnTimeout: 30 * time.Second,
+	}
 }
 
 func (o tlsOptions) config() (*tls.Config, error) {

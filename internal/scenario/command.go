@@ -76,7 +76,7 @@ func (x *execution) commandLine(c *command, values map[string]any) (words, env [
 	r := x.o.Release
 	for name, v := range map[string]string{
 		"PATH": x.o.Getenv("PATH"), "HOME": x.o.Getenv("HOME"), "BASE_URL": x.o.BaseURL, "GREENGATE_SERVICE": r.Service,
-		"GREENGATE_VERSION": r.Version, "GREENGATE_DEPLOYMENT_ID": r.Deployment,
+		"GREENGATE_VERSION": r.Version, "GREENGATE_TASK_SET": r.TaskSet, "GREENGATE_DEPLOYMENT_ID": r.Deployment,
 	} {
 		if v != "" {
 			env = append(env, name+"="+v)

@@ -26,6 +26,7 @@ type exchange struct {
 	req     *http.Request
 	cookies []*http.Cookie
 	res     *http.Response
+	grpc    *GRPCStatus // of a call
 	raw     []byte
 	body    any
 }
@@ -67,7 +68,7 @@ func (d *decoder) comparable(s *Scenario) {
 
 // compared reports whether a step is one whose answers are compared.
 func (st *step) compared() bool {
-	return st.kind == stepRequest && st.effect == EffectRead && !st.proof
+	return (st.kind == stepRequest || st.kind == stepGRPC) && st.effect == EffectRead && !st.proof
 }
 
 func anyStep(steps []*step, holds func(*step) bool) bool {
@@ -117,7 +118,11 @@ func (x *execution) compare(ctx context.Context, st *step, sc *scope, o *observa
 		o.checks = append(o.checks, result)
 		return nil
 	}
-	blue, err := x.askBlue(ctx, st, sc, o)
+	ask := x.askBlue
+	if st.kind == stepGRPC {
+		ask = x.callBlue
+	}
+	blue, err := ask(ctx, st, sc, o)
 	if err != nil {
 		return fmt.Errorf("compare with blue: %w", err)
 	}

@@ -19,8 +19,11 @@ func allowed() map[stepKind][]string {
 		stepWait:      {},
 		stepUse:       {"vars", "capture"},
 		stepWebSocket: {"headers", "auth", "capture", "assert", "retry", "effect", "timeout"},
-		stepParallel:  {},
-		stepForeach:   {"steps"},
+		stepGRPC: {
+			"json", "headers", "auth", "capture", "assert", "schema", "retry", "repeat", "effect", "timeout",
+		},
+		stepParallel: {},
+		stepForeach:  {"steps"},
 	}
 }
 
@@ -48,7 +51,7 @@ func (d *decoder) step(n *node, names *env, section string) *step {
 	switch {
 	case len(kinds) == 0:
 		if !d.blamed {
-			d.fault(n.at, "the step does nothing; give it one of request, run, wait, use, websocket, parallel, foreach")
+			d.fault(n.at, "the step does nothing; give it one of request, run, wait, use, websocket, grpc, parallel, foreach")
 		}
 		return nil
 	case len(kinds) > 1:
@@ -97,6 +100,8 @@ func defaultName(st *step, n *node) string {
 		return "run " + value.items[0].text
 	case st.kind == stepWebSocket:
 		return "websocket " + text(value.child("url"))
+	case st.kind == stepGRPC:
+		return "grpc " + text(value.child("method"))
 	}
 	return string(st.kind)
 }
@@ -140,6 +145,10 @@ func (d *decoder) content(st *step, n *node, names *env, section string) {
 		d.headersAndAuth(st.request, n, *names)
 		st.websocket = d.conversation(value, *names)
 		after = names.at(afterTalk)
+	case stepGRPC:
+		st.rpc, st.request = d.call(value, n, *names)
+		st.schema = d.answerSchema(n.child("schema"))
+		after = names.at(afterCall)
 	case stepWait:
 		st.wait = d.duration(value, 0)
 	case stepUse:
@@ -197,11 +206,13 @@ func (d *decoder) implicit(st *step, asserts []*assertion, names env) []*asserti
 		name, source, stage = "status", "status < 400", afterHTTP
 	case stepRun:
 		name, source, stage = "exit_code", "exit_code == 0", afterRun
+	case stepGRPC:
+		name, source, stage = "status", `status == "OK"`, afterCall
 	case stepWait, stepUse, stepWebSocket, stepParallel, stepForeach:
 		return asserts
 	}
 	for _, a := range asserts {
-		if a.uses[name] {
+		if a.uses[name] || (st.kind == stepGRPC && a.uses["code"]) {
 			return asserts
 		}
 	}

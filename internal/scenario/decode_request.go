@@ -104,6 +104,7 @@ func (d *decoder) body(r *request, n *node, names env) {
 	r.text = d.template(n.child("body"), names.at(before))
 	if n.child("file") != nil {
 		r.file, r.bodyName = d.beside(n.child("file"))
+		r.mime = "application/octet-stream"
 	}
 	for _, e := range entries(n.child("multipart")) {
 		p := part{name: e.key, mime: "application/octet-stream"}

@@ -76,8 +76,8 @@ func (p pattern) matches(place []string) bool {
 // differences are those of two answers, in the order in which people read an answer.
 func (c *comparison) differences(green, blue exchange) []difference {
 	var all []difference
-	if green.res.StatusCode != blue.res.StatusCode {
-		all = append(all, difference{"status", green.res.StatusCode, blue.res.StatusCode})
+	if a, b := green.status(), blue.status(); a != b {
+		all = append(all, difference{"status", a, b})
 	}
 	for _, name := range c.headers {
 		a, b := headerOf(green, name), headerOf(blue, name)
@@ -97,6 +97,13 @@ func (c *comparison) differences(green, blue exchange) []difference {
 	}
 	d.values([]string{"body"}, green.body, blue.body)
 	return append(all, d.found...)
+}
+
+func (e exchange) status() any {
+	if e.grpc != nil {
+		return e.grpc.Name
+	}
+	return e.res.StatusCode
 }
 
 func headerOf(e exchange, name string) any {

@@ -80,6 +80,7 @@ func reference(t *testing.T) string {
 		{"capture", "`capture` with a secret"},
 		{"compare", "`compare` as a mapping"},
 		{"expectRelease", "`expect_release`"},
+		{"grpc", "`grpc` as a mapping"},
 		{"part", "`multipart` with a file"},
 		{"retry", "`retry`"},
 		{"run", "`run`"},
@@ -102,7 +103,7 @@ func TestSchema_described(t *testing.T) {
 		t.Fatal(err)
 	}
 	defs, _ := doc["$defs"].(map[string]any)
-	for _, object := range []any{doc, defs["step"], defs["compare"], defs["run"], defs["tls"], defs["retry"], defs["websocket"]} {
+	for _, object := range []any{doc, defs["step"], defs["compare"], defs["run"], defs["tls"], defs["retry"], defs["websocket"], defs["grpc"]} {
 		m, _ := object.(map[string]any)
 		properties, _ := m["properties"].(map[string]any)
 		for name, p := range properties {
@@ -123,10 +124,21 @@ func TestDocs_cookbook(t *testing.T) {
 	for _, content := range scenariosIn(before) {
 		load(t, content)
 	}
-	server := httptest.NewServer(bookshop())
+	web, calls := bookshop(), (&shop{}).server(t, shopOptions{})
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if isGRPC(r.Header.Get("Content-Type")) {
+			calls.ServeHTTP(w, r)
+			return
+		}
+		web.ServeHTTP(w, r)
+	}))
+	server.Config.Protocols = new(http.Protocols)
+	server.Config.Protocols.SetHTTP1(true)
+	server.Config.Protocols.SetUnencryptedHTTP2(true)
+	server.Start()
 	t.Cleanup(server.Close)
 	recipes := scenariosIn(cookbook)
-	if len(recipes) < 7 {
+	if len(recipes) < 9 {
 		t.Fatalf("the cookbook has %d recipes", len(recipes))
 	}
 	for _, content := range recipes {

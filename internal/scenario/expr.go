@@ -28,6 +28,7 @@ const (
 	afterHTTP               // an answer is there
 	afterRun                // a program has ended
 	afterTalk               // a WebSocket conversation has ended
+	afterCall               // a gRPC call has ended
 	afterSteps              // the steps of another file have run
 )
 
@@ -59,6 +60,11 @@ func (s stage) observed() types.Map {
 		}
 	case afterTalk:
 		return types.Map{"messages": types.Any, "latency": types.TypeOf(time.Duration(0))}
+	case afterCall:
+		return types.Map{
+			"status": types.String, "code": types.Int, "message": types.String, "body": types.Any, "headers": types.Any, "trailers": types.Any,
+			"latency": types.TypeOf(time.Duration(0)), "latencies": types.Any, "url": types.String, "certificate": types.Any,
+		}
 	case before, afterSteps:
 	}
 	return types.Map{}

@@ -50,7 +50,7 @@ func (x *execution) ask(ctx context.Context, st *step, sc *scope) (observation, 
 	o.seen = x.answer(res, raw, latency)
 	o.answered = &exchange{req: req, cookies: cookies, res: res, raw: raw, body: o.seen["body"]}
 	o.checks, o.problems = x.proofs(st, res, raw)
-	return o, nil
+	return o, x.stranger(res)
 }
 
 // receive sends a request and reads its answer to the end. With an error it may have a part of the answer.
@@ -98,43 +98,6 @@ func (x *execution) answer(res *http.Response, raw []byte, latency time.Duration
 		"status": res.StatusCode, "headers": headers, "raw": string(raw), "latency": latency, "url": res.Request.URL.String(),
 		"body": decodeBody(res.Header.Get("Content-Type"), raw), "cookies": cookies, "certificate": certificateOf(res.TLS),
 	}
-}
-
-// proofs are the checks that no expression makes: the release's header and the schema.
-func (x *execution) proofs(st *step, res *http.Response, raw []byte) (passed, failed []Assertion) {
-	add := func(a Assertion) {
-		if a.Verdict == Pass {
-			passed = append(passed, a)
-			return
-		}
-		failed = append(failed, a)
-	}
-	if e := x.s.expect; e != nil && x.ours(res.Request.URL) {
-		want, _ := x.release()[e.is].(string)
-		got := res.Header.Get(e.header)
-		a := Assertion{
-			Expression: fmt.Sprintf("headers[%q] == release.%s", strings.ToLower(e.header), e.is), File: x.s.File, Line: 1, Column: 1,
-			Verdict: Pass, Operator: "==", Left: x.mask.shown(got), Right: x.mask.shown(want),
-		}
-		if got != want {
-			a.Verdict, a.Message = Fail, fmt.Sprintf("another release answered: %q instead of %q", got, want)
-		}
-		add(a)
-	}
-	if st.schema != nil {
-		a := Assertion{Expression: "body keeps " + st.schema.name, File: st.file, Line: st.schema.at.line, Column: st.schema.at.column, Verdict: Pass}
-		if faults := st.schema.checkRaw(raw); len(faults) > 0 {
-			a.Verdict, a.Message = Fail, strings.Join(faults, "; ")
-		}
-		add(a)
-	}
-	return passed, failed
-}
-
-// ours reports whether an address is below the base URL.
-func (x *execution) ours(u *url.URL) bool {
-	base, err := url.Parse(x.o.BaseURL)
-	return err == nil && base.Host == u.Host
 }
 
 func (x *execution) recordRequest(req *http.Request, body []byte, cookies bool) *Request {

@@ -22,6 +22,7 @@ type Job struct {
 	// CompareURL is where the old release answers; First says that there is none.
 	CompareURL string            `json:"compareUrl,omitempty"`
 	First      bool              `json:"first,omitempty"`
+	Identity   *Identity         `json:"identity,omitempty"`
 	Vars       map[string]string `json:"vars,omitempty"`
 	Allow      Effect            `json:"allow,omitempty"`
 	Where      string            `json:"where,omitempty"`
@@ -78,7 +79,7 @@ func RunJob(ctx context.Context, path string, getenv func(string) string, out io
 		defer cancel()
 	}
 	r := s.Run(ctx, Options{
-		BaseURL: j.BaseURL, CompareURL: j.CompareURL, First: j.First, Vars: j.Vars, Release: j.Release, Allow: j.Allow, Where: j.Where, Getenv: getenv,
+		BaseURL: j.BaseURL, CompareURL: j.CompareURL, First: j.First, Identity: j.Identity, Vars: j.Vars, Release: j.Release, Allow: j.Allow, Where: j.Where, Getenv: getenv,
 		Progress: func(st StepResult) { _ = WriteStep(out, st, false) }, // who reads the log is not part of the outcome
 	})
 	_ = WriteVerdict(out, r, false)

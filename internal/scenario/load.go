@@ -146,6 +146,8 @@ type decoder struct {
 	outer  []string // the files that include one another, this one last
 	faults []Fault
 	blamed bool // the form has faults: names may be missing for that
+	// described is what the file's descriptors say; nil: gRPC servers are asked by reflection.
+	described *descriptors
 }
 
 func (d *decoder) fault(at position, format string, args ...any) {
@@ -238,6 +240,7 @@ func (d *decoder) scenario(s *Scenario, tree *node) {
 // names reads what the expressions of a file may use.
 func (d *decoder) names(p *program, tree *node) env {
 	p.file = d.file
+	d.described = d.descriptors(tree.child("descriptors"))
 	names := env{steps: map[string][]string{}}
 	for _, item := range children(tree.child("secrets")) {
 		p.secrets = append(p.secrets, secret{name: item.text, env: item.text, at: item.at})
@@ -286,34 +289,49 @@ func (d *decoder) expect(s *Scenario, n *node, names env) *step {
 	if is == "" {
 		is = "version"
 	}
-	header, target, value := n.child("header"), n.child("request"), n.child("field")
+	header, value := n.child("header"), n.child("field")
+	asked := map[stepKind]*node{}
+	for _, kind := range []stepKind{stepRequest, stepGRPC} {
+		if target := n.child(string(kind)); target != nil {
+			asked[kind] = target
+		}
+	}
 	switch {
-	case header != nil && (target != nil || value != nil):
-		d.fault(n.at, "expect_release has a header, or a request with a field, not both")
+	case header != nil && (len(asked) > 0 || value != nil) || len(asked) > 1:
+		d.fault(n.at, "expect_release has a header, or one of request and grpc with a field, not more")
 	case header != nil:
 		s.expect = &expectation{header: text(header), is: is}
-	case target == nil || value == nil:
+	case len(asked) == 0 || value == nil:
 		if !d.blamed {
-			d.fault(n.at, "expect_release needs a header, or a request with a field")
+			d.fault(n.at, "expect_release needs a header, or a request or grpc with a field")
 		}
 	default:
-		st := &step{
-			name: expectName, kind: stepRequest, file: d.file, at: n.at, repeat: 1, timeout: defaultStepTimeout, effect: EffectRead, proof: true,
-			request: d.request(target, n, names),
-		}
-		if st.request != nil && !st.request.reads() {
-			d.fault(target.at, "the release is asked for by GET, HEAD or OPTIONS")
-		}
-		comparison := *value
-		comparison.text = "(" + value.text + ") == release." + is
-		comparison.inside = max(0, value.inside-1)
-		if d.expression(value.text, value.at, names.at(afterHTTP), anyResult) != nil {
-			st.asserts = d.asserts([]*node{&comparison}, names.at(afterHTTP))
-		}
-		st.asserts = d.implicit(st, st.asserts, names)
-		return st
+		return d.proof(n, asked, is, names)
 	}
 	return nil
+}
+
+// proof is the step that expect_release makes of what it asks.
+func (d *decoder) proof(n *node, asked map[stepKind]*node, is string, names env) *step {
+	st := &step{
+		name: expectName, kind: stepRequest, file: d.file, at: n.at, repeat: 1, timeout: defaultStepTimeout, effect: EffectRead, proof: true,
+	}
+	value := n.child("field")
+	names = names.at(afterHTTP)
+	if target := asked[stepGRPC]; target != nil {
+		st.kind, names = stepGRPC, names.at(afterCall)
+		st.rpc, st.request = d.call(target, &node{kind: kindMapping}, names)
+	} else if st.request = d.request(asked[stepRequest], n, names); st.request != nil && !st.request.reads() {
+		d.fault(asked[stepRequest].at, "the release is asked for by GET, HEAD or OPTIONS")
+	}
+	comparison := *value
+	comparison.text = "(" + value.text + ") == release." + is
+	comparison.inside = max(0, value.inside-1)
+	if d.expression(value.text, value.at, names, anyResult) != nil {
+		st.asserts = d.asserts([]*node{&comparison}, names)
+	}
+	st.asserts = d.implicit(st, st.asserts, names)
+	return st
 }
 
 func children(n *node) []*node {

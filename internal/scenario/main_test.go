@@ -69,7 +69,7 @@ func newService(tb testing.TB) *service {
 		})
 		answer(w, 200, "application/json", string(out))
 	})
-	mux.Handle("/socket", websocket.Handler(func(c *websocket.Conn) {
+	mux.Handle("/socket", websocket.Server{Handler: func(c *websocket.Conn) {
 		for {
 			var m string
 			if websocket.Message.Receive(c, &m) != nil {
@@ -77,7 +77,10 @@ func newService(tb testing.TB) *service {
 			}
 			_ = websocket.Message.Send(c, `{"echo":`+fmt.Sprintf("%q", m)+`}`)
 		}
-	}))
+	}, Handshake: func(c *websocket.Config, _ *http.Request) error {
+		c.Header = http.Header{"X-Release": {"v2"}}
+		return nil
+	}})
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		s.requests = append(s.requests, r.Method+" "+r.URL.Path)

@@ -101,12 +101,13 @@ const (
 	stepWait      stepKind = "wait"
 	stepUse       stepKind = "use"
 	stepWebSocket stepKind = "websocket"
+	stepGRPC      stepKind = "grpc"
 	stepParallel  stepKind = "parallel"
 	stepForeach   stepKind = "foreach"
 )
 
 func stepKinds() []stepKind {
-	return []stepKind{stepRequest, stepRun, stepWait, stepUse, stepWebSocket, stepParallel, stepForeach}
+	return []stepKind{stepRequest, stepRun, stepWait, stepUse, stepWebSocket, stepGRPC, stepParallel, stepForeach}
 }
 
 type step struct {
@@ -122,6 +123,7 @@ type step struct {
 	wait      time.Duration
 	use       *inclusion
 	websocket *conversation
+	rpc       *rpc
 	children  []*step // of parallel and foreach
 	over      *template
 
@@ -147,6 +149,7 @@ type request struct {
 	text      *template
 	file      []byte
 	bodyName  string
+	mime      string // of the file
 
 	auth      *auth
 	redirects int

@@ -154,6 +154,8 @@ func TestRules(t *testing.T) {
 		{"later step after a failure", "steps: [{request: GET /broken}, {request: GET /thing}]", Fail, "status < 400"},
 		{"right release", "expect_release: {header: X-Release, is: version}\nsteps: [{request: GET /text}]", Pass, ""},
 		{"wrong release, header", "expect_release: {header: Content-Type}\nsteps: [{request: GET /text}]", Fail, "another release answered"},
+		{"right release, socket", "expect_release: {header: X-Release}\nsteps: [{websocket: {url: /socket, send: [a]}}]", Pass, ""},
+		{"wrong release, socket", "expect_release: {header: Upgrade}\nsteps: [{websocket: {url: /socket, send: [a]}}]", Fail, `another release answered: "websocket" instead of "v2"`},
 		{"wrong release, field", "expect_release: {request: GET /thing, field: body.name}\nsteps: [{request: GET /text}]", Fail, `(body.name) == release.version: "bob" against "v2"`},
 		{"unknown release", "expect_release: {header: X-Release, is: revision}\nsteps: [{request: GET /text}]", Error, "release's revision, which is not known here"},
 		{"setup blames nobody", "setup: [{request: GET /broken}]\nsteps: [{request: GET /thing}]", Error, "status < 400"},
@@ -176,7 +178,8 @@ func TestRules(t *testing.T) {
 		{"run says nothing", "steps: [{run: {command: ['true'], junit: /no/such/file.xml}}]", Error, "results in"},
 		{"socket", "steps: [{websocket: {url: /socket, send: [hello]}, assert: ['messages[0].echo == \"bye\"']}]", Fail, `"hello" against "bye"`},
 		{"socket silent", "steps: [{websocket: {url: /socket, receive: 1}, timeout: 100ms}]", Error, "time limit"},
-		{"socket missing", "steps: [{websocket: {url: /thing}}]", Error, "open WebSocket"},
+		{"socket missing", "steps: [{websocket: {url: /thing}}]", Error, "open WebSocket: bad status (200 OK)"},
+		{"socket refused", "steps: [{websocket: {url: /nowhere}}]", Error, "bad status (404 Not Found)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -191,6 +194,7 @@ func TestRules(t *testing.T) {
 // TestEffects: a step that may not be run is an error, before anything is run.
 func TestEffects(t *testing.T) {
 	t.Parallel()
+	calls := newShop(t, shopOptions{}).url
 	for _, c := range []struct {
 		step  string
 		least Effect
@@ -205,6 +209,8 @@ func TestEffects(t *testing.T) {
 		{"{run: ['true'], effect: read}", EffectRead},
 		{"{wait: 1ms}", EffectRead},
 		{"{websocket: {url: /socket, send: [a]}}", EffectWrite},
+		{"{grpc: {method: shop.v1.Catalogue/GetBook, url: '" + calls + "'}}", EffectWrite},
+		{"{grpc: {method: shop.v1.Catalogue/GetBook, url: '" + calls + "'}, effect: read}", EffectRead},
 		{"{parallel: [{request: POST /echo}]}", EffectWrite},
 		{"{foreach: [1], steps: [{request: POST /echo}]}", EffectWrite},
 	} {

@@ -142,7 +142,7 @@ func (r *request) body(values map[string]any) ([]byte, string, error) {
 		}
 		return []byte(text), "text/plain; charset=utf-8", nil
 	case r.bodyName != "":
-		return r.file, "application/octet-stream", nil
+		return r.file, r.mime, nil
 	}
 	return nil, "", nil
 }

@@ -112,7 +112,11 @@ type Response struct {
 	Status   int      `json:"status"`
 	Protocol string   `json:"protocol"`
 	Headers  []Header `json:"headers,omitempty"`
-	Body     Body     `json:"body"`
+	// Body is of a gRPC call the message as JSON, or the list of messages.
+	Body Body `json:"body"`
+	// GRPC and Trailers are of a gRPC call alone.
+	GRPC     *GRPCStatus `json:"grpc,omitempty"`
+	Trailers []Header    `json:"trailers,omitempty"`
 }
 
 // Timings are of the request, in milliseconds; the phases of a connection that was there already are 0.

@@ -27,6 +27,8 @@ type Options struct {
 	// CompareURL is where the old release answers, for a scenario that compares with it. First says that there is none.
 	CompareURL string
 	First      bool
+	// Identity is how the base URL's listener says who answered; nil where it does not.
+	Identity *Identity
 	// Allow is the strongest effect class that a step may have here; empty allows all. Where says in words where that is.
 	Allow Effect
 	Where string
@@ -43,13 +45,18 @@ type execution struct {
 	s      *Scenario
 	o      Options
 	client *http.Client
+	calls  *http.Transport // of gRPC
 	mask   *masker
 	trace  string
 	// compares counts the answers that were held against those of the old release.
 	compares atomic.Int64
+	// named counts the answers that said that they are of the task set under test, unnamed those that said nothing.
+	named, unnamed atomic.Int64
 
 	mu      sync.Mutex // guards what follows
 	results []StepResult
+	// reflected are the services that servers have described, by address and name.
+	reflected map[string]*descriptors
 }
 
 // scope is what the expressions of one file know at one place.
@@ -88,6 +95,9 @@ func (s *Scenario) Run(ctx context.Context, o Options) Result {
 	if r.Verdict == Pass && s.compare != nil && x.compares.Load() == 0 {
 		r.Verdict, r.Message = Error, "no answer came from below the base URL, so nothing was compared with blue"
 	}
+	if r.Verdict == Pass && x.named.Load() == 0 && x.unnamed.Load() > 0 {
+		r.Verdict, r.Message = Error, "no answer had the header "+o.Identity.Header+", so it is not known whether the version under test gave it"
+	}
 	r.Seconds = time.Since(begin).Seconds()
 	return r
 }
@@ -107,10 +117,11 @@ func (x *execution) run(ctx context.Context, r *Result) error {
 	if err := x.ready(); err != nil {
 		return err
 	}
-	if x.client, err = newClient(x.s); err != nil {
+	if x.client, x.calls, err = newClient(x.s); err != nil {
 		return err
 	}
 	defer x.client.CloseIdleConnections()
+	defer x.calls.CloseIdleConnections()
 	limited, cancel := context.WithTimeoutCause(ctx, x.s.timeout, fmt.Errorf("the scenario's time limit of %s has passed", x.s.timeout))
 	defer cancel()
 	verdict := x.list(limited, x.s.setup, sc.in("setup"))

@@ -79,7 +79,7 @@ func (x *execution) step(ctx context.Context, st *step, sc *scope) Verdict {
 		return finish(Error, "not run: "+context.Cause(ctx).Error())
 	}
 	switch st.kind {
-	case stepRequest, stepRun, stepWebSocket:
+	case stepRequest, stepRun, stepWebSocket, stepGRPC:
 		return x.attempts(ctx, st, sc, r)
 	case stepWait:
 		return finish(wait(ctx, st.wait))

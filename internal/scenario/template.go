@@ -55,6 +55,9 @@ func (d *decoder) template(n *node, names env) *template {
 	return t
 }
 
+// literalText is a text without expressions.
+func literalText(s string) *template { return &template{kind: kindText, text: []segment{{literal: s}}} }
+
 func (d *decoder) segments(n *node, names env) []segment {
 	var out []segment
 	literal, rest, offset := "", n.text, 0

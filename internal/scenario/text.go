@@ -3,6 +3,7 @@ package scenario
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -96,12 +97,23 @@ func (s StepResult) explain(b *strings.Builder) {
 	last.evidence(b)
 }
 
+// code is how the answer says that it went.
+func (r *Response) code() string {
+	switch {
+	case r.GRPC == nil:
+		return strconv.Itoa(r.Status)
+	case r.GRPC.Message == "":
+		return r.GRPC.Name
+	}
+	return r.GRPC.Name + ": " + r.GRPC.Message
+}
+
 // evidence writes what was sent and received, in short.
 func (a Attempt) evidence(b *strings.Builder) {
 	if r := a.Request; r != nil {
 		text := r.Method + " " + r.URL
 		if a.Response != nil {
-			text += fmt.Sprintf(" -> %d", a.Response.Status)
+			text += " -> " + a.Response.code()
 		}
 		if a.Timings != nil {
 			text += fmt.Sprintf(" in %.1fms", a.Timings.Total)
@@ -112,7 +124,7 @@ func (a Attempt) evidence(b *strings.Builder) {
 		line(b, "body: %s", clip(strings.TrimSpace(r.Body.Text), 400))
 	}
 	if r := a.Blue; r != nil {
-		line(b, "blue -> %d", r.Status)
+		line(b, "blue -> %s", r.code())
 		if r.Body.Text != "" {
 			line(b, "body: %s", clip(strings.TrimSpace(r.Body.Text), 400))
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -34,7 +33,7 @@ func (x *execution) talk(ctx context.Context, st *step, sc *scope) (observation,
 		}
 	}}
 	begin := time.Now()
-	conn, err := conf.DialContext(ctx)
+	conn, res, err := dialSocket(ctx, conf) //nolint:bodyclose // it is closed
 	if err != nil {
 		return o, transportError(ctx, fmt.Errorf("open WebSocket: %w", err))
 	}
@@ -58,7 +57,11 @@ func (x *execution) talk(ctx context.Context, st *step, sc *scope) (observation,
 		messages = append(messages, decodeBody("", []byte(m)))
 	}
 	o.seen = map[string]any{"messages": messages, "latency": time.Since(begin)}
-	return o, nil
+	if res == nil { // the library has read one, so this is a fault of ours
+		return o, errors.New("the answer that opened the WebSocket was lost")
+	}
+	o.checks, o.problems = x.proofs(st, res, nil)
+	return o, x.stranger(res)
 }
 
 // dialogue is the configuration of the conversation, and the messages to send.
@@ -75,7 +78,6 @@ func (x *execution) dialogue(st *step, values map[string]any) (*websocket.Config
 	u.Scheme = strings.Replace(u.Scheme, "http", "ws", 1)
 	conf := &websocket.Config{
 		Location: u, Origin: origin, Protocol: st.websocket.protocols, Version: websocket.ProtocolVersionHybi13, Header: http.Header{},
-		Dialer: &net.Dialer{Timeout: 10 * time.Second},
 	}
 	if conf.TlsConfig, err = x.s.tls.config(); err != nil {
 		return nil, nil, err

@@ -26,7 +26,7 @@ func elb(t *proxy.Table, s cloud.State) {
 		}
 		t.Groups = append(t.Groups, group)
 	}
-	members := membersOf(s)
+	members, tests := membersOf(s), testListeners(s)
 	for _, l := range cloud.All[cloud.ELBListener](s) {
 		b, ok := cloud.Find[cloud.LoadBalancer](s, l.LoadBalancer)
 		if !ok {
@@ -34,12 +34,24 @@ func elb(t *proxy.Table, s cloud.State) {
 		}
 		p := proxy.Listener{
 			Name: ListenerName(l.ResourceKey()), Address: l.Address(b), Ledger: l.Ledger, Action: action(members, l.Default),
+			NameTarget: tests[l.ResourceKey()],
 		}
 		for _, r := range l.Rules {
 			p.Rules = append(p.Rules, proxy.Rule{Name: r.ID, Priority: r.Priority, Conditions: conditions(r.Conditions), Action: action(members, r.Action)})
 		}
 		t.Listeners = append(t.Listeners, p)
 	}
+}
+
+// testListeners are the keys of listeners on which deployments test a service: those say which task set answered.
+func testListeners(s cloud.State) map[string]bool {
+	keys := map[string]bool{}
+	for _, svc := range cloud.All[cloud.ECSService](s) {
+		if svc.Routing.Test != "" && svc.Routing.Test != svc.Routing.Production {
+			keys[svc.Routing.Test] = true
+		}
+	}
+	return keys
 }
 
 func protocol(g cloud.TargetGroup) string {

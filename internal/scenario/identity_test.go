@@ -1,0 +1,57 @@
+package scenario
+
+import (
+	"crypto/tls"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"golang.org/x/net/websocket"
+)
+
+// TestIdentity: a listener that names another task set than the one under test leaves every kind of step untold.
+func TestIdentity(t *testing.T) {
+	t.Parallel()
+	s, calls := newService(t), newShop(t, shopOptions{}) // both say X-Release: v2
+	for _, c := range []struct {
+		base, steps, header, value string
+		verdict                    Verdict
+		message                    string
+	}{
+		{s.URL, "{request: GET /thing}", "X-Release", "v2", Pass, ""},
+		{s.URL, "{request: GET /thing}", "X-Release", "v1", Error, `another task set answered: the listener says X-Release: "v2", and "v1" is under test`},
+		{s.URL, "{request: GET /broken, assert: [status == 500]}", "X-Release", "v1", Error, "another task set answered"},
+		{s.URL, "{request: GET /thing, retry: {attempts: 2, interval: 1ms}}", "X-Release", "v1", Error, "after 2 attempts"},
+		{s.URL, "{request: GET /thing}", "X-Nothing", "v2", Error, "no answer had the header X-Nothing"},
+		{s.URL, "{request: GET /from}, {request: GET /thing}", "X-Release", "v2", Pass, ""}, // the first names nobody
+		{s.URL, "{request: GET /broken}", "X-Nothing", "v2", Fail, "status < 400"},
+		{s.URL, "{run: ['true']}", "X-Release", "v1", Pass, ""},
+		{s.URL, "{websocket: {url: /socket, send: [a]}}", "X-Release", "v2", Pass, ""},
+		{s.URL, "{websocket: {url: /socket, send: [a]}}", "X-Release", "v1", Error, "another task set answered"},
+		{calls.url, "{grpc: shop.v1.Catalogue/GetBook}", "X-Release", "v2", Pass, ""},
+		{calls.url, "{grpc: shop.v1.Catalogue/GetBook}", "X-Release", "v1", Error, "another task set answered"},
+		{calls.url, "{request: GET " + s.URL + "/thing}", "X-Release", "v1", Pass, ""}, // not below the base URL
+	} {
+		r := load(t, "version: 1\nsteps: ["+c.steps+"]\n").Run(t.Context(), Options{
+			BaseURL: c.base, Getenv: environment, Identity: &Identity{c.header, c.value},
+		})
+		want(t, r, c.verdict, c.message)
+	}
+}
+
+// TestWebSocket_tls: a conversation keeps what a scenario says of TLS.
+func TestWebSocket_tls(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewUnstartedServer(websocket.Handler(func(c *websocket.Conn) { _ = websocket.Message.Send(c, "hello") }))
+	server.Config.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){} // HTTP/1 alone
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	for _, c := range []struct {
+		tls     string
+		verdict Verdict
+		message string
+	}{{"{insecure: true}", Pass, ""}, {"{}", Error, "certificate"}, {"{insecure: true, server_name: example.com}", Pass, ""}} {
+		s := load(t, "version: 1\ntls: "+c.tls+"\nsteps: [{websocket: {url: /}, assert: ['messages[0] == \"hello\"']}]\n")
+		want(t, s.Run(t.Context(), Options{BaseURL: server.URL}), c.verdict, c.message)
+	}
+}
