@@ -178,8 +178,8 @@ func defaultRuleID(l cloud.ELBListener) string {
 
 // check words what the model does not allow.
 func check(in any) error {
-	if faults := shapes.Check(in); len(faults) > 0 {
-		return awsapi.Fault("ValidationError", "%d validation error detected: %s", len(faults), strings.Join(faults, "; "))
+	if faults := shapes.Faults(in); faults != "" {
+		return awsapi.Fault("ValidationError", "%s", faults)
 	}
 	return nil
 }

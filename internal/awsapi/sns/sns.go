@@ -83,8 +83,8 @@ func notFound(what string) error {
 }
 
 func check(in any) error {
-	if faults := shapes.Check(in); len(faults) > 0 {
-		return invalid("%s", strings.Join(faults, "; "))
+	if faults := shapes.Faults(in); faults != "" {
+		return invalid("%s", faults)
 	}
 	return nil
 }
