@@ -124,6 +124,8 @@ type CreateRequest struct {
 	Description string
 	Rollback    cloud.RollbackConfig
 	Alarms      cloud.AlarmConfig
+	// OverridesAlarms: Alarms are the deployment's own, not its group's.
+	OverridesAlarms bool
 	By          Principal
 }
 

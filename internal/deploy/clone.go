@@ -47,6 +47,9 @@ func (p Plan) clone() Plan {
 	p.Smoke = each(p.Smoke, Hook.clone)
 	p.Alarms = slices.Clone(p.Alarms)
 	p.Refused = ptr(p.Refused)
+	if p.AlarmOverride = ptr(p.AlarmOverride); p.AlarmOverride != nil {
+		p.AlarmOverride.Names = slices.Clone(p.AlarmOverride.Names)
+	}
 	return p
 }
 
