@@ -65,6 +65,7 @@ func (h Hook) clone() Hook {
 }
 
 func (t TaskSet) clone() TaskSet {
+	t.Without = slices.Clone(t.Without)
 	w := &t.Revision.Workload
 	w.Command, w.Env, w.Health = slices.Clone(w.Command), maps.Clone(w.Env), ptr(w.Health)
 	return t
