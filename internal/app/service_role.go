@@ -13,9 +13,7 @@ import (
 // AWSCodeDeployRoleForECS). AWS finds out one call after the other, with the new version half made; here all is looked at
 // before anything is. Functions are another matter: their permission is looked at as they are invoked.
 func (w *wire) permitted(st cloud.State, r awsapi.CreateRequest) *deploy.Refusal {
-	lack := w.sessions.judge.Work(st, cloud.RoleNeed{
-		Role: r.Group.ServiceRole, Service: cloud.ServiceCodeDeploy, Region: w.region, Session: "codedeploy", Time: time.Now(),
-	}, w.work(st, r))
+	lack := w.lacks(st, r)
 	if lack == nil {
 		return nil
 	}
@@ -24,6 +22,12 @@ func (w *wire) permitted(st cloud.State, r awsapi.CreateRequest) *deploy.Refusal
 		reason = deploy.ReasonRoleMissing
 	}
 	return refusal(reason, "The service role of the deployment group cannot do the work of CodeDeploy: %v", lack)
+}
+
+func (w *wire) lacks(st cloud.State, r awsapi.CreateRequest) *cloud.RoleError {
+	return w.sessions.judge.Work(st, cloud.RoleNeed{
+		Role: r.Group.ServiceRole, Service: cloud.ServiceCodeDeploy, Region: w.region, Session: "codedeploy", Time: time.Now(),
+	}, w.work(st, r))
 }
 
 // work is what CodeDeploy does in a deployment, on the resources of the Service Authorization Reference.

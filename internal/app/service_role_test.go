@@ -36,11 +36,12 @@ func TestPermitted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &wire{region: "us-east-1", account: "000000000000", sessions: sessions{judge: cloud.NewJudge("000000000000")}}
+	w := &wire{cloud: c, region: "us-east-1", account: "000000000000", sessions: sessions{judge: cloud.NewJudge("000000000000")}}
 	given := func(g cloud.Grants, trust string) *deploy.Refusal {
 		t.Helper()
 		err := c.Update(t.Context(), func(d *cloud.Draft) error {
 			d.Put(cloud.IAMRole{Name: "deployer", Path: "/", ID: "AROA1", Trust: trust, Grants: g})
+			d.Put(pipelineRequest().Group)
 			d.Put(cloud.ELBListener{LoadBalancer: "alb", ID: "p", Port: 80, Rules: []cloud.ListenerRule{
 				{ID: "r1", Priority: 1, Action: cloud.Action{Forward: []cloud.GroupWeight{{TargetGroup: "t1", Weight: 1}}}},
 				{ID: "r2", Priority: 2, Action: cloud.Action{Forward: []cloud.GroupWeight{{TargetGroup: "other", Weight: 1}}}},
@@ -81,6 +82,10 @@ func TestPermitted(t *testing.T) {
 	if r == nil || !strings.Contains(r.Message, "not allowed to perform ecs:DescribeServices on ") || !strings.Contains(r.Message, "; nor may it perform elasticloadbalancing:DescribeTargetGroups on *, ") ||
 		!strings.HasSuffix(r.Message, "aws iam attach-role-policy --role-name deployer --policy-arn "+forECS) {
 		t.Errorf("without a policy: %+v", r)
+	}
+	out, err := w.checkRevision(t.Context(), awsapi.Principal{}, deploy.CheckRevisionInput{Application: "a", Group: "g", Containers: []deploy.CheckedContainer{{Name: "app", Image: "process:", Command: []string{"x"}}}, Container: "app"})
+	if err != nil || len(out.Findings) != 1 || out.Findings[0].Level != "error" || !strings.Contains(out.Findings[0].Message, "; nor may it perform ") || !strings.HasPrefix(out.Findings[0].Mend, "aws iam attach-role-policy") {
+		t.Errorf("check finds %+v, %v", out.Findings, err)
 	}
 	if r = given(cloud.Grants{Attached: all}, strings.ReplaceAll(trustsCodeDeploy, "codedeploy.", "lambda.")); r == nil || r.Reason != deploy.ReasonPermissions || !strings.Contains(r.Message, "its trust policy does not let codedeploy") {
 		t.Errorf("without trust: %+v", r)
