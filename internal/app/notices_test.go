@@ -103,8 +103,10 @@ func (p *past) subscribe(t *testing.T, endpoint string) {
 	t.Helper()
 	err := p.cloud.Update(t.Context(), func(d *cloud.Draft) error {
 		d.Put(cloud.Topic{Name: "t", Subscriptions: []cloud.Subscription{{ID: "s", Protocol: "http", Endpoint: endpoint, Confirmed: true, Token: "x"}}})
-		d.Put(cloud.IAMRole{Name: "r", Path: "/", ID: "AROA1", Trust: trustsCodeDeploy,
-			Grants: cloud.Grants{Attached: []string{forECS}}})
+		d.Put(cloud.IAMRole{
+			Name: "r", Path: "/", ID: "AROA1", Trust: trustsCodeDeploy,
+			Grants: cloud.Grants{Attached: []string{forECS}},
+		})
 		d.Put(cloud.DeploymentGroup{Application: "a", Name: "g", ServiceRole: "arn:aws:iam::000000000000:role/r", Triggers: []cloud.Trigger{{
 			Name: "all", Topic: "arn:aws:sns:us-east-1:000000000000:t",
 			Events: []string{"DeploymentStart", "DeploymentSuccess", "DeploymentFailure", "DeploymentStop", "DeploymentRollback", "DeploymentReady"},

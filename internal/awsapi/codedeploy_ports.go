@@ -126,7 +126,7 @@ type CreateRequest struct {
 	Alarms      cloud.AlarmConfig
 	// OverridesAlarms: Alarms are the deployment's own, not its group's.
 	OverridesAlarms bool
-	By          Principal
+	By              Principal
 }
 
 // StopRequest asks to stop a deployment. GoBack nil leaves the rollback to its policy.

@@ -96,7 +96,8 @@ func TestJudge_Work(t *testing.T) {
 	t.Parallel()
 	needs := []cloud.Need{
 		{Action: "ecs:CreateTaskSet", Resource: "arn:aws:ecs:us-east-1:000000000000:task-set/c/s/*", Context: map[string][]string{"ecs:cluster": {"c"}}},
-		{Action: "ecs:DeleteTaskSet", Resource: "*"}, {Action: "sns:Publish", Resource: "*"},
+		{Action: "ecs:DeleteTaskSet", Resource: "*"},
+		{Action: "sns:Publish", Resource: "*"},
 	}
 	inCluster := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ecs:CreateTaskSet","Resource":"*","Condition":{"StringEquals":{"ecs:cluster":"c"}}}]}`
 	for name, c := range map[string]struct {

@@ -233,7 +233,10 @@ func tagMap(tags []shape.Tag) map[string]string {
 // fits refuses an edit after which the data plane would refuse its table. Faults that were there before are not this edit's.
 func (s *Service) fits(before cloud.State, d *cloud.Draft) error {
 	err := s.cfg.Fits(d.State())
-	if err == nil || s.cfg.Fits(before) != nil {
+	if err != nil && s.cfg.Fits(before) != nil {
+		err = nil
+	}
+	if err == nil {
 		return nil
 	}
 	return awsapi.Fault("InvalidConfigurationRequestException", "The data plane cannot serve this: %v", err)
