@@ -2,6 +2,7 @@ package shapes
 
 import (
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -79,7 +80,8 @@ func checkMember(path string, field reflect.StructField, v reflect.Value, faults
 	path = join(path, lowerFirst(name))
 	rules := strings.Split(field.Tag.Get("aws"), ",")
 	if v.IsZero() {
-		if rules[0] == "required" {
+		// Text that may be empty, as the value of a tag, cannot be told from text that is absent.
+		if rules[0] == "required" && (v.Kind() != reflect.String || !slices.Contains(rules, "min=0")) {
 			*faults = append(*faults, "Value null at '"+path+"' failed to satisfy constraint: Member must not be null")
 		}
 		return

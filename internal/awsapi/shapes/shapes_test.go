@@ -167,6 +167,13 @@ func TestFaults(t *testing.T) {
 	if long.Text = ""; !strings.HasPrefix(shapes.Faults(&long), "2 validation errors detected: Value '") {
 		t.Errorf("got %s", shapes.Faults(&long))
 	}
+	tag := struct {
+		Key   string `json:"Key,omitzero" aws:"required,min=1,max=128"`
+		Value string `json:"Value,omitzero" aws:"required,min=0,max=256"`
+	}{Key: "k"}
+	if got := shapes.Faults(&tag); got != "" {
+		t.Errorf("a tag may have an empty value, got %q", got)
+	}
 	if got := shapes.Faults(&inner{"abc"}); got != "" {
 		t.Errorf("nothing is wrong, got %q", got)
 	}
