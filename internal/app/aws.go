@@ -23,7 +23,7 @@ func (c *Controller) services() map[string]awsapi.Handlers {
 	o := c.opts
 	return map[string]awsapi.Handlers{
 		"elasticloadbalancing": elb.New(elb.Config{
-			Region: o.Region, AccountID: o.AccountID, Resources: c.cloud, Sync: c.syncListener, Now: time.Now,
+			Region: o.Region, AccountID: o.AccountID, Resources: c.cloud, Sync: c.syncListener, Fits: l7.Fits, Now: time.Now,
 			Network: o.LoadBalancers,
 		}).Handlers(),
 		"ecs": ecs.New(ecs.Config{

@@ -13,7 +13,7 @@ import (
 // checkRevision is CheckRevision: what of a revision only this installation knows.
 func (w *wire) checkRevision(_ context.Context, _ awsapi.Principal, in deploy.CheckRevisionInput) (deploy.CheckRevisionOutput, error) {
 	st := w.cloud.State()
-	group, _ := cloud.Find[cloud.DeploymentGroup](st, in.Application+"/"+in.Group)
+	group, known := cloud.Find[cloud.DeploymentGroup](st, in.Application+"/"+in.Group)
 	out := deploy.CheckRevisionOutput{
 		Findings:          []deploy.Finding{},
 		StrictTestTraffic: w.compat == config.CompatAWS || group.Tags[cloud.TagTestTraffic] == "strict",
@@ -24,6 +24,12 @@ func (w *wire) checkRevision(_ context.Context, _ awsapi.Principal, in deploy.Ch
 			fault = err.Error()
 		}
 		out.Hooks = append(out.Hooks, fault)
+	}
+	if lack := w.lacks(st, awsapi.CreateRequest{Group: group, Alarms: group.Alarms}); known && lack != nil && lack.What == cloud.LackPermission {
+		// That the role is there and trusts CodeDeploy is asked with each hook, at Amazon too.
+		out.Findings = append(out.Findings, deploy.Finding{
+			Level: "error", Where: "service role " + group.ServiceRole, Message: lack.Message + ": the deployment would fail with IAM_ROLE_PERMISSIONS", Mend: lack.Mend,
+		})
 	}
 	def, ok := checkedDefinition(st, in)
 	if !ok {

@@ -88,6 +88,7 @@ func (w *wire) newDeployment(st cloud.State, r awsapi.CreateRequest) (deploy.New
 	var spec appspec.Spec
 	var svc cloud.ECSService
 	steps := []func() *deploy.Refusal{
+		func() *deploy.Refusal { return w.permitted(st, r) },
 		func() (no *deploy.Refusal) { svc, n.Blue, no = original(st, r.Group); return no },
 		func() (no *deploy.Refusal) { spec, no = w.spec(r.Revision); return no },
 		func() (no *deploy.Refusal) { n.Green, no = replacement(st, svc, r.Group, spec, n.Blue); return no },
@@ -138,6 +139,9 @@ func (w *wire) plan(r awsapi.CreateRequest) deploy.Plan {
 	}
 	if r.Alarms.Enabled {
 		p.Alarms, p.IgnoreAlarmFaults = r.Alarms.Names, r.Alarms.IgnorePollFailure
+	}
+	if r.OverridesAlarms {
+		p.AlarmOverride = &deploy.AlarmOverride{Enabled: r.Alarms.Enabled, IgnorePollFailure: r.Alarms.IgnorePollFailure, Names: r.Alarms.Names}
 	}
 	p.Drain = w.drain(w.cloud.State(), g)
 	return p

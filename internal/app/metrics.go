@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"time"
 
 	"greengate/internal/alarm"
@@ -130,27 +129,7 @@ func (m *meters) save(now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("encode metrics: %w", err)
 	}
-	return writeWhole(m.path, data)
-}
-
-// writeWhole replaces a file: after a crash it is the old one or the new one.
-func writeWhole(path string, data []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".metrics-*")
-	if err != nil {
-		return fmt.Errorf("create file: %w", err)
-	}
-	defer func() { _ = os.Remove(tmp.Name()) }()
-	_, err = tmp.Write(data)
-	if err == nil {
-		err = tmp.Sync()
-	}
-	if err = errors.Join(err, tmp.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
-		return fmt.Errorf("rename file: %w", err)
-	}
-	return nil
+	return writeFile(m.path, data)
 }
 
 func (m *meters) load(now time.Time) error {

@@ -31,6 +31,7 @@ type notices struct {
 	keep            cloud.Resources
 	cloud           *cloud.Cloud
 	outbox          *notify.Outbox
+	judge           *cloud.Judge
 	region, account string
 	log             *slog.Logger
 }
@@ -217,6 +218,10 @@ func (n *notices) posts(state cloud.State, d deploy.Deployment, h happening) ([]
 	var posts []notify.Post
 	for _, t := range group.Triggers {
 		if !slices.Contains(t.Events, h.event) {
+			continue
+		}
+		if lack := n.publishes(state, group, t.Topic); lack != nil {
+			n.log.Warn("the topic of a trigger is not told", "deployment", d.ID, "trigger", t.Name, "err", lack)
 			continue
 		}
 		notice := awsapi.Notice{Region: n.region, AccountID: n.account, Trigger: t.Name, Status: h.status, Deployment: d}

@@ -79,7 +79,7 @@ func (p *past) open(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.topic = &topics{outbox: outbox, signer: signer, notices: &notices{
-		db: p.db, keep: keep, cloud: p.cloud, outbox: outbox, region: "us-east-1", account: "000000000000", log: log,
+		db: p.db, keep: keep, cloud: p.cloud, outbox: outbox, judge: cloud.NewJudge("000000000000"), region: "us-east-1", account: "000000000000", log: log,
 	}}
 	if err := p.topic.notices.begin(t.Context()); err != nil {
 		t.Fatal(err)
@@ -103,7 +103,11 @@ func (p *past) subscribe(t *testing.T, endpoint string) {
 	t.Helper()
 	err := p.cloud.Update(t.Context(), func(d *cloud.Draft) error {
 		d.Put(cloud.Topic{Name: "t", Subscriptions: []cloud.Subscription{{ID: "s", Protocol: "http", Endpoint: endpoint, Confirmed: true, Token: "x"}}})
-		d.Put(cloud.DeploymentGroup{Application: "a", Name: "g", Triggers: []cloud.Trigger{{
+		d.Put(cloud.IAMRole{
+			Name: "r", Path: "/", ID: "AROA1", Trust: trustsCodeDeploy,
+			Grants: cloud.Grants{Attached: []string{forECS}},
+		})
+		d.Put(cloud.DeploymentGroup{Application: "a", Name: "g", ServiceRole: "arn:aws:iam::000000000000:role/r", Triggers: []cloud.Trigger{{
 			Name: "all", Topic: "arn:aws:sns:us-east-1:000000000000:t",
 			Events: []string{"DeploymentStart", "DeploymentSuccess", "DeploymentFailure", "DeploymentStop", "DeploymentRollback", "DeploymentReady"},
 		}}})
@@ -261,4 +265,47 @@ func TestNotices_beginWithNow(t *testing.T) {
 	if h.subjects[0] != "SUCCEEDED: AWS CodeDeploy d-OLD111111 in us-east-1 to a" {
 		t.Errorf("told %q", h.subjects)
 	}
+}
+
+// A topic that the service role may not publish to is not told; what comes later is, once the role may.
+func TestNotices_needPublish(t *testing.T) {
+	t.Parallel()
+	h := &heard{}
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	p := &past{dir: t.TempDir()}
+	p.open(t)
+	p.subscribe(t, srv.URL)
+	grant := func(policies ...string) {
+		err := p.cloud.Update(t.Context(), func(d *cloud.Draft) error {
+			d.Put(cloud.IAMRole{Name: "r", Path: "/", ID: "AROA1", Trust: trustsCodeDeploy, Grants: cloud.Grants{Attached: policies}})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	place := func() int64 {
+		at, err := p.topic.notices.place(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at.After
+	}
+	grant("arn:aws:iam::aws:policy/AWSCodeDeployRoleForECSLimited") // topics named CodeDeployTopic_* only
+	first := p.create(t, "d-FIRST1111", deploy.KindDeploy)
+	p.step(t, &first, deploy.PhaseStopped, deploy.StatusStopped, deploy.Record{Kind: deploy.RecordEnd})
+	written, err := p.db.Records(t.Context(), first.ID, 0, 10)
+	if err != nil || len(written) == 0 {
+		t.Fatal(written, err)
+	}
+	eventually(t, "the first is read", func() bool { return place() >= written[len(written)-1].Seq })
+	grant(forECS)
+	second := p.create(t, "d-SECOND111", deploy.KindDeploy)
+	p.step(t, &second, deploy.PhaseBeforeInstall, deploy.StatusInProgress, deploy.Record{Kind: deploy.RecordPhase})
+	eventually(t, "the second is told", func() bool { h.mu.Lock(); defer h.mu.Unlock(); return len(h.subjects) > 0 })
+	if h.mu.Lock(); h.subjects[0] != "CREATED: AWS CodeDeploy d-SECOND111 in us-east-1 to a" {
+		t.Errorf("told %q", h.subjects)
+	}
+	h.mu.Unlock()
 }

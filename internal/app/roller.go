@@ -124,13 +124,13 @@ func (r *roller) resize(ctx context.Context, ts cloud.TaskSet, tasks int) error 
 
 // move starts and stops tasks as far as the service may go now.
 func (r *roller) move(ctx context.Context, st cloud.State, svc cloud.ECSService, next cloud.TaskSet, old []cloud.TaskSet) error {
-	to, err := r.batch(ctx, next)
+	to, _, err := r.batch(ctx, next)
 	if err != nil {
 		return err
 	}
-	from := make([]cloud.Batch, len(old))
+	from, lost := make([]cloud.Batch, len(old)), make([][]int, len(old))
 	for i, ts := range old {
-		if from[i], err = r.batch(ctx, ts); err != nil {
+		if from[i], lost[i], err = r.batch(ctx, ts); err != nil {
 			return err
 		}
 	}
@@ -146,7 +146,13 @@ func (r *roller) move(ctx context.Context, st cloud.State, svc cloud.ECSService,
 	if err := r.resize(ctx, next, tasks); err != nil {
 		return err
 	}
-	for _, ts := range old {
+	for i, ts := range old {
+		if k := min(len(lost[i]), ts.Tasks-rest[ts.ID]); k > 0 && rest[ts.ID] > 0 {
+			if err := r.drop(ctx, svc, ts, lost[i][:k]); err != nil {
+				return err
+			}
+			ts.TaskSet = ts.Drop(lost[i][:k])
+		}
 		if err := r.shrink(ctx, st, svc, ts, rest[ts.ID]); err != nil {
 			return err
 		}
@@ -154,13 +160,22 @@ func (r *roller) move(ctx context.Context, st cloud.State, svc cloud.ECSService,
 	return nil
 }
 
-func (r *roller) batch(ctx context.Context, ts cloud.TaskSet) (cloud.Batch, error) {
+// batch is what is known of a set, and the places of those of its tasks that are lost.
+func (r *roller) batch(ctx context.Context, ts cloud.TaskSet) (cloud.Batch, []int, error) {
 	status, err := r.runtime.Observe(ctx, ts.ID)
 	if err != nil {
-		return cloud.Batch{}, err
+		return cloud.Batch{}, nil, err
 	}
 	t, err := r.runtime.Trouble(ctx, ts.ID)
-	return cloud.Batch{ID: ts.ID, Tasks: ts.Tasks, Healthy: status.Healthy, Lost: t.Lost}, err
+	return cloud.Batch{ID: ts.ID, Tasks: ts.Tasks, Healthy: status.Healthy, Lost: len(t.Lost)}, t.Lost, err
+}
+
+// drop ends tasks of an old set that do not serve.
+func (r *roller) drop(ctx context.Context, svc cloud.ECSService, ts cloud.TaskSet, places []int) error {
+	if err := r.tell(ctx, svc, nil, "has stopped %d unhealthy tasks (deployment %s).", len(places), ts.ID); err != nil {
+		return err
+	}
+	return r.runtime.Ensure(ctx, ts.Drop(places))
 }
 
 // shrink ends tasks of an old set; its last ones with the set, once nothing is in flight there.

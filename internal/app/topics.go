@@ -38,7 +38,7 @@ func openTopics(ctx context.Context, c *Controller) (*topics, error) {
 		return nil, fmt.Errorf("open topics: %w", err)
 	}
 	t := &topics{outbox: outbox, signer: signer, notices: &notices{
-		db: c.db, keep: keep, cloud: c.cloud, outbox: outbox, region: o.Region, account: o.AccountID, log: o.Log,
+		db: c.db, keep: keep, cloud: c.cloud, outbox: outbox, judge: cloud.NewJudge(o.AccountID), region: o.Region, account: o.AccountID, log: o.Log,
 	}}
 	if err := t.notices.begin(ctx); err != nil {
 		return nil, fmt.Errorf("begin notices: %w", err)

@@ -96,6 +96,7 @@ func (c *codeDeploy) overrides(in *codedeploy.CreateDeploymentInput, r *CreateRe
 		}
 	}
 	if in.OverrideAlarmConfiguration != nil {
+		r.OverridesAlarms = true
 		r.Alarms, err = readAlarms(in.OverrideAlarmConfiguration)
 	}
 	return err

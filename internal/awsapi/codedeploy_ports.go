@@ -124,7 +124,9 @@ type CreateRequest struct {
 	Description string
 	Rollback    cloud.RollbackConfig
 	Alarms      cloud.AlarmConfig
-	By          Principal
+	// OverridesAlarms: Alarms are the deployment's own, not its group's.
+	OverridesAlarms bool
+	By              Principal
 }
 
 // StopRequest asks to stop a deployment. GoBack nil leaves the rollback to its policy.

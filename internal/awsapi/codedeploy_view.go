@@ -46,6 +46,10 @@ func (v view) deployment(d *Deployment) codedeploy.DeploymentInfo {
 		UpdateOutdatedInstancesOnly:   new(false),
 		FileExistsBehavior:            codedeploy.FileExistsBehaviorDisallow,
 	}
+	if o := d.Plan.AlarmOverride; o != nil {
+		info.OverrideAlarmConfiguration = alarms(o.Names)
+		info.OverrideAlarmConfiguration.Enabled, info.OverrideAlarmConfiguration.IgnorePollAlarmFailure = new(o.Enabled), new(o.IgnorePollFailure)
+	}
 	if d.HasBlue() {
 		info.PreviousRevision = revision(d.Blue.Revision)
 	}

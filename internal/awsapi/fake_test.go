@@ -180,6 +180,7 @@ func testPlan() deploy.Plan {
 		Traffic:    deploy.Traffic{Kind: deploy.TrafficLinear, Percent: 10, Interval: time.Minute},
 		Promotion:  deploy.PromoteAuto, Bake: 5 * time.Minute,
 		Rollback: deploy.RollbackPolicy{OnFailure: true, OnAlarm: true}, Alarms: []string{"errors"},
+		AlarmOverride: &deploy.AlarmOverride{Enabled: true, IgnorePollFailure: true, Names: []string{"errors"}},
 	}
 }
 

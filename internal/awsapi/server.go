@@ -174,7 +174,7 @@ func (x *exchange) write(w http.ResponseWriter, r *http.Request, answer *wire.Re
 	}
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(answer.Status)
-	if r.Method == http.MethodHead {
+	if r.Method == http.MethodHead || answer.Status == http.StatusNotModified {
 		return nil
 	}
 	if _, err := w.Write(answer.Body); err != nil {

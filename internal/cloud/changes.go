@@ -170,7 +170,7 @@ func (c *Cloud) Ensure(ctx context.Context, ts deploy.TaskSet, now time.Time) er
 		return err
 	}
 	t, ok := c.state.TaskSets[ts.ID]
-	if ok && t.Tasks == ts.Tasks {
+	if ok && t.Tasks == ts.Tasks && slices.Equal(t.Without, ts.Without) {
 		return nil
 	}
 	if !ok {

@@ -111,6 +111,17 @@ func (l ELBListener) weights(pair []string) ([]GroupWeight, bool) {
 	return nil, false
 }
 
+// RulesOf are the ids of the rules that forward to one of the groups, and whose weights a deployment moves.
+func (l ELBListener) RulesOf(groups []string) []string {
+	var ids []string
+	for _, r := range l.Rules {
+		if r.Action.forwards(groups) {
+			ids = append(ids, r.ID)
+		}
+	}
+	return ids
+}
+
 func (a Action) forwards(groups []string) bool {
 	return slices.ContainsFunc(a.Forward, func(w GroupWeight) bool { return slices.Contains(groups, w.TargetGroup) })
 }

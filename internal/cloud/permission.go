@@ -165,6 +165,8 @@ type RoleError struct {
 	Message string
 	// Mend is a command of the AWS CLI that mends it.
 	Mend string
+	// Denied says that a statement forbids it: allowing it elsewhere does not help.
+	Denied bool
 }
 
 // Error implements the error interface.
@@ -197,11 +199,50 @@ func (j *Judge) Role(st State, n RoleNeed) *RoleError {
 	if d.Allowed() {
 		return nil
 	}
-	mend := n.permit(name)
-	if d.Effect == iam.ExplicitDeny {
-		mend = "take the Deny out of " + d.Statement.String() + ", or narrow it"
+	refused := lack(LackPermission, n.permit(name), "%s", d.Explain(r))
+	if refused.Denied = d.Effect == iam.ExplicitDeny; refused.Denied {
+		refused.Mend = "take the Deny out of " + d.Statement.String() + ", or narrow it"
 	}
-	return lack(LackPermission, mend, "%s", d.Explain(r))
+	return refused
+}
+
+// Need is an action on a resource, with the values that conditions of policies look at.
+type Need struct {
+	Action, Resource string
+	Context          map[string][]string
+}
+
+// Work says what a role lacks for all of several needs; nil where it lacks nothing. n has no action of its own.
+func (j *Judge) Work(st State, n RoleNeed, needs []Need) *RoleError {
+	var first *RoleError
+	var also []string
+	for _, need := range needs {
+		n.Action, n.Resource, n.Context = need.Action, need.Resource, need.Context
+		lack := j.Role(st, n)
+		switch {
+		case lack == nil:
+		case first == nil:
+			first = lack
+			if lack.What != LackPermission || lack.Denied {
+				return lack
+			}
+		default:
+			also = append(also, need.Action+" on "+need.Resource)
+		}
+	}
+	if len(also) > 0 {
+		first.Message += "; nor may it perform " + strings.Join(also, ", ")
+		first.Mend = n.all(n.Role[strings.LastIndexByte(n.Role, '/')+1:])
+	}
+	return first
+}
+
+// all is the command that allows everything that a service role needs.
+func (n RoleNeed) all(name string) string {
+	if n.Service != ServiceCodeDeploy || !plain(name) {
+		return "allow them by a policy of the role"
+	}
+	return "aws iam attach-role-policy --role-name " + name + " --policy-arn arn:aws:iam::aws:policy/AWSCodeDeployRoleForECS"
 }
 
 func trustOf(service string) string {
@@ -238,7 +279,7 @@ func (n RoleNeed) create(account, name string) string {
 	text := fmt.Sprintf("aws iam create-role --role-name %s%s --assume-role-policy-document '%s'", name, path, trustOf(n.Service))
 	switch {
 	case n.Service == ServiceCodeDeploy:
-		text += fmt.Sprintf(" && aws iam attach-role-policy --role-name %s --policy-arn arn:aws:iam::aws:policy/AWSCodeDeployRoleForECS", name)
+		text += " && " + n.all(name)
 	case n.Action != "":
 		text += " && " + n.permit(name)
 	}

@@ -91,6 +91,39 @@ func TestJudge_Role(t *testing.T) {
 	}
 }
 
+// TestJudge_Work: several lacks are told at once, and a Deny by itself, since allowing more does not mend it.
+func TestJudge_Work(t *testing.T) {
+	t.Parallel()
+	needs := []cloud.Need{
+		{Action: "ecs:CreateTaskSet", Resource: "arn:aws:ecs:us-east-1:000000000000:task-set/c/s/*", Context: map[string][]string{"ecs:cluster": {"c"}}},
+		{Action: "ecs:DeleteTaskSet", Resource: "*"},
+		{Action: "sns:Publish", Resource: "*"},
+	}
+	inCluster := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ecs:CreateTaskSet","Resource":"*","Condition":{"StringEquals":{"ecs:cluster":"c"}}}]}`
+	for name, c := range map[string]struct {
+		inline map[string]string
+		words  []string // nil: nothing is lacking
+	}{
+		"all":     {map[string]string{"p": statement("Allow", "*", "*")}, nil},
+		"none":    {nil, []string{"perform ecs:CreateTaskSet on arn:aws:ecs:", "; nor may it perform ecs:DeleteTaskSet on *, sns:Publish on *", "attach-role-policy --role-name deployer"}},
+		"context": {map[string]string{"p": inCluster}, []string{"perform ecs:DeleteTaskSet on *", "; nor may it perform sns:Publish on *"}},
+		"one":     {map[string]string{"p": inCluster, "q": statement("Allow", "ecs:Delete*", "*")}, []string{"perform sns:Publish on *", "put-role-policy --role-name deployer --policy-name sns-Publish"}},
+		"denied":  {map[string]string{"p": statement("Allow", "*", "*"), "q": statement("Deny", "ecs:*", "*")}, []string{"perform ecs:CreateTaskSet", "take the Deny out of policy q"}},
+	} {
+		st := withResources(t, cloud.IAMRole{Name: "deployer", Path: "/", ID: "AROA1", Trust: trusting("codedeploy"), Grants: cloud.Grants{Inline: c.inline}})
+		lack := cloud.NewJudge(account).Work(st, cloud.RoleNeed{Role: "arn:aws:iam::000000000000:role/deployer", Service: cloud.ServiceCodeDeploy, Region: "us-east-1"}, needs)
+		if (lack == nil) != (c.words == nil) {
+			t.Errorf("%s: %v", name, lack)
+			continue
+		}
+		for _, w := range c.words {
+			if !strings.Contains(lack.Error(), w) {
+				t.Errorf("%s: %v, want %q", name, lack, w)
+			}
+		}
+	}
+}
+
 // A judge that is asked for more documents than it keeps still answers right.
 func TestJudge_keepsFew(t *testing.T) {
 	t.Parallel()

@@ -52,7 +52,9 @@ type Batch struct {
 	Tasks, Healthy, Lost int
 }
 
-// Roll is the next step of a rollout: how many tasks each set is to have now. A set of old ones with none is to end.
+// Roll is the next step of a rollout: how many tasks each set is to have now. Of a set that is to have fewer the lost tasks
+// go first; where there is no room for new tasks they go although no healthy one can be spared, as ECS stops unhealthy tasks
+// before others. A set of old ones with none is to end.
 // Done says that nothing of the old is left, and the new one is healthy.
 func (c RollingConfig) Roll(desired int, next Batch, old []Batch) (tasks int, rest map[string]int, done bool) {
 	rest = map[string]int{}
@@ -66,15 +68,17 @@ func (c RollingConfig) Roll(desired int, next Batch, old []Batch) (tasks int, re
 	if room := c.ceiling(desired) - total; room > 0 {
 		tasks = min(desired, next.Tasks+room)
 	}
-	spare := healthy - c.floor(desired)
+	spare := max(0, healthy-c.floor(desired))
+	need := desired - tasks // what cannot be started before something was stopped
 	for _, b := range old {
-		switch {
-		case next.Healthy >= desired || b.Lost == b.Tasks:
+		if next.Healthy >= desired || b.Lost == b.Tasks {
 			rest[b.ID] = 0
-		case spare > 0:
-			rest[b.ID] = max(0, b.Tasks-spare)
-			spare -= b.Tasks - rest[b.ID]
+			continue
 		}
+		lost := min(b.Lost, need)
+		rest[b.ID] = max(0, b.Tasks-lost-spare)
+		spare -= b.Tasks - lost - rest[b.ID]
+		need -= lost
 	}
 	return tasks, rest, len(old) == 0 && next.Tasks == desired && next.Healthy >= desired
 }

@@ -9,7 +9,8 @@ import (
 )
 
 // TestRollingConfig_Roll: whatever the percentages, and whenever tasks become healthy, a rollout that may begin comes to its
-// end, never has too few healthy tasks and never too many at all.
+// end, never has too few healthy tasks (or fewer than it began with) and never too many at all. Some of the old tasks may
+// be lost.
 func TestRollingConfig_Roll(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 2))
@@ -21,7 +22,9 @@ func TestRollingConfig_Roll(t *testing.T) {
 		}
 		floor, ceiling := (desired*c.MinHealthy+99)/100, desired*c.Max/100
 		next := cloud.Batch{ID: "new"}
-		old := []cloud.Batch{{ID: "old", Tasks: desired, Healthy: desired}}
+		lost := r.IntN(desired + 1)
+		floor = min(floor, desired-lost)
+		old := []cloud.Batch{{ID: "old", Tasks: desired, Healthy: desired - lost, Lost: lost}}
 		if desired == 0 {
 			old = nil
 		}
@@ -38,6 +41,8 @@ func TestRollingConfig_Roll(t *testing.T) {
 			var left []cloud.Batch
 			total, healthy := next.Tasks, next.Healthy
 			for _, b := range old {
+				gone := b.Tasks - rest[b.ID] // lost ones go first
+				b.Lost = max(0, b.Lost-gone)
 				if b.Tasks = rest[b.ID]; b.Tasks > 0 {
 					b.Healthy = min(b.Healthy, b.Tasks)
 					left = append(left, b)
@@ -58,6 +63,15 @@ func TestRollingConfig_Roll_lost(t *testing.T) {
 	c := cloud.RollingConfig{MinHealthy: 50, Max: 100}
 	if _, rest, _ := c.Roll(2, cloud.Batch{}, []cloud.Batch{{ID: "old", Tasks: 2, Lost: 2}}); rest["old"] != 0 {
 		t.Errorf("tasks that do not serve hold the rollout up: %v", rest)
+	}
+	// With no room for more, lost tasks make it, and no healthy one that cannot be spared.
+	if tasks, rest, _ := c.Roll(4, cloud.Batch{}, []cloud.Batch{{ID: "old", Tasks: 4, Healthy: 2, Lost: 2}}); tasks != 0 || rest["old"] != 2 {
+		t.Errorf("lost tasks stand in the way: %d new, %v", tasks, rest)
+	}
+	// With room they stay: they may come back.
+	roomy := cloud.RollingConfig{MinHealthy: 100, Max: 200}
+	if tasks, rest, _ := roomy.Roll(4, cloud.Batch{}, []cloud.Batch{{ID: "old", Tasks: 4, Healthy: 2, Lost: 2}}); tasks != 4 || rest["old"] != 4 {
+		t.Errorf("lost tasks are ended without need: %d new, %v", tasks, rest)
 	}
 	// After a new runner has taken over, tasks are not known to be healthy yet; that is no reason to end them.
 	if _, rest, _ := c.Roll(2, cloud.Batch{}, []cloud.Batch{{ID: "old", Tasks: 2}}); rest["old"] != 2 {

@@ -47,6 +47,9 @@ func (p Plan) clone() Plan {
 	p.Smoke = each(p.Smoke, Hook.clone)
 	p.Alarms = slices.Clone(p.Alarms)
 	p.Refused = ptr(p.Refused)
+	if p.AlarmOverride = ptr(p.AlarmOverride); p.AlarmOverride != nil {
+		p.AlarmOverride.Names = slices.Clone(p.AlarmOverride.Names)
+	}
 	return p
 }
 
@@ -62,6 +65,7 @@ func (h Hook) clone() Hook {
 }
 
 func (t TaskSet) clone() TaskSet {
+	t.Without = slices.Clone(t.Without)
 	w := &t.Revision.Workload
 	w.Command, w.Env, w.Health = slices.Clone(w.Command), maps.Clone(w.Env), ptr(w.Health)
 	return t

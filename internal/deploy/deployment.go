@@ -1,6 +1,9 @@
 package deploy
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Kind tells a deployment that somebody asked for from the record of a rollback.
 type Kind string
@@ -75,12 +78,36 @@ type TaskSet struct {
 	Service  string   `json:"service,omitempty"`
 	Revision Revision `json:"revision,omitzero"`
 	Tasks    int      `json:"tasks,omitempty"` // desired count
+	// Without are places that no task of the set takes any more: those of tasks that were ended one by one. The tasks have
+	// the first places that are left.
+	Without []int `json:"without,omitempty"`
 	// TargetGroup is the name of the target group that its tasks are registered with, where it has one.
 	TargetGroup string `json:"targetGroup,omitempty"`
 }
 
 // IsZero reports whether there is no task set.
 func (t TaskSet) IsZero() bool { return t.ID == "" }
+
+// Has reports whether a task of the set has the place, which are counted from 0.
+func (t TaskSet) Has(place int) bool {
+	before := 0
+	for _, gone := range t.Without {
+		if gone == place {
+			return false
+		}
+		if gone < place {
+			before++
+		}
+	}
+	return place >= 0 && place-before < t.Tasks
+}
+
+// Drop is the set without some of its tasks, which keep no place.
+func (t TaskSet) Drop(places []int) TaskSet {
+	t.Without = append(slices.Clone(t.Without), places...)
+	t.Tasks -= len(places)
+	return t
+}
 
 // Weights are the shares of production traffic; they add up to 100, or to 0 where nothing serves.
 type Weights struct {

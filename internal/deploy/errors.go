@@ -68,6 +68,7 @@ const (
 	ReasonSmokeFailed           Reason = "SMOKE_FAILED"
 	ReasonErrorBudget           Reason = "ERROR_RATE_EXCEEDED"
 	ReasonPermissions           Reason = "IAM_ROLE_PERMISSIONS"
+	ReasonRoleMissing           Reason = "IAM_ROLE_MISSING"
 	ReasonBlueUnhealthy         Reason = "BLUE_UNHEALTHY"
 	ReasonRollbackUnconfirmed   Reason = "ROLLBACK_UNCONFIRMED"
 	ReasonAdvanced              Reason = "ADVANCED"

@@ -206,6 +206,9 @@ type Plan struct {
 	Alarms []string `json:"alarms,omitempty"`
 	// IgnoreAlarmFaults goes on where alarms cannot be watched; else that stops the deployment too.
 	IgnoreAlarmFaults bool `json:"ignoreAlarmFaults,omitempty"`
+	// AlarmOverride is what the deployment itself says of alarms, in place of its group; nil where it says nothing. It is
+	// only told: Alarms holds what is watched.
+	AlarmOverride *AlarmOverride `json:"alarmOverride,omitempty"`
 	// MaxErrorRate fails the deployment when more than this share of green's production requests are
 	// 5xx or cut, counted from the switch to the end of the bake; 0 is no limit.
 	MaxErrorRate float64 `json:"maxErrorRate,omitempty"`
@@ -218,6 +221,13 @@ type Plan struct {
 	// Refused says why the deployment cannot begin: it fails as soon as it is started, and nothing is done. AWS looks at
 	// an AppSpec only then.
 	Refused *Refusal `json:"refused,omitempty"`
+}
+
+// AlarmOverride is overrideAlarmConfiguration of CreateDeployment.
+type AlarmOverride struct {
+	Enabled           bool     `json:"enabled,omitempty"`
+	IgnorePollFailure bool     `json:"ignorePollFailure,omitempty"`
+	Names             []string `json:"names,omitempty"`
 }
 
 // Source is where a revision comes from (RevisionLocation of the CodeDeploy model).

@@ -246,11 +246,11 @@ func (l *ahead) revision(ctx context.Context) error {
 		}
 	}
 	for _, f := range out.Findings {
-		if l.r.File != "" {
+		if l.r.File != "" && strings.HasPrefix(f.Where, "container ") {
+			if _, ok := l.r.Definition.Container(in.Container); !ok {
+				continue // the files say it already
+			}
 			f.Where = l.r.File + ", " + f.Where
-		}
-		if _, ok := l.r.Definition.Container(in.Container); !ok && l.r.File != "" {
-			continue // the files say it already
 		}
 		l.findings = append(l.findings, f)
 	}

@@ -14,4 +14,8 @@ func TestTasks(t *testing.T) {
 			i.python(t, "tasks.py", name)
 		})
 	}
+	t.Run("no_room", func(t *testing.T) {
+		t.Parallel()
+		i.python(t, "rolling.py", "no_room")
+	})
 }

@@ -61,8 +61,8 @@ func invalid(format string, args ...any) error {
 
 // check refuses what the model refuses, and what is not the desired count of an ECS service.
 func check(in any, namespace shape.ServiceNamespace, dimension shape.ScalableDimension) error {
-	if faults := shapes.Check(in); len(faults) > 0 {
-		return invalid("%s", strings.Join(faults, "; "))
+	if faults := shapes.Faults(in); faults != "" {
+		return invalid("%s", faults)
 	}
 	if namespace != shape.ServiceNamespaceEcs || dimension != "" && dimension != shape.ScalableDimensionEcsServiceDesiredCount {
 		return invalid("Only the desired count of ECS services is served: ecs, ecs:service:DesiredCount.")

@@ -87,12 +87,8 @@ func badCombination(format string, args ...any) error {
 
 // check words what the model does not allow.
 func check(in any) error {
-	if faults := shapes.Check(in); len(faults) > 0 {
-		plural := ""
-		if len(faults) > 1 {
-			plural = "s"
-		}
-		return invalid("%d validation error%s detected: %s", len(faults), plural, strings.Join(faults, "; "))
+	if faults := shapes.Faults(in); faults != "" {
+		return invalid("%s", faults)
 	}
 	return nil
 }

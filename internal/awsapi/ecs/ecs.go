@@ -85,8 +85,8 @@ func (s *Service) definitionARN(key string) string { return s.arn("task-definiti
 
 // check words what the model does not allow.
 func check(in any) error {
-	if faults := shapes.Check(in); len(faults) > 0 {
-		return awsapi.Fault("InvalidParameterException", "%s", strings.Join(faults, "; "))
+	if faults := shapes.Faults(in); faults != "" {
+		return awsapi.Fault("InvalidParameterException", "%s", faults)
 	}
 	return nil
 }

@@ -35,6 +35,8 @@ type Config struct {
 	// Sync returns once the data plane serves what the resources say. Listener is an error of a listener, by its key,
 	// whose address cannot be opened.
 	Sync func(ctx context.Context, listener string) error
+	// Fits says what the data plane would refuse of resources: one table serves all, so nothing of it may get in.
+	Fits func(st cloud.State) error
 	// Network is where load balancers get their addresses.
 	Network netip.Prefix
 	Now     func() time.Time
@@ -178,8 +180,8 @@ func defaultRuleID(l cloud.ELBListener) string {
 
 // check words what the model does not allow.
 func check(in any) error {
-	if faults := shapes.Check(in); len(faults) > 0 {
-		return awsapi.Fault("ValidationError", "%d validation error detected: %s", len(faults), strings.Join(faults, "; "))
+	if faults := shapes.Faults(in); faults != "" {
+		return awsapi.Fault("ValidationError", "%s", faults)
 	}
 	return nil
 }
@@ -226,6 +228,29 @@ func tagMap(tags []shape.Tag) map[string]string {
 		m[t.Key] = t.Value
 	}
 	return m
+}
+
+// fits refuses an edit after which the data plane would refuse its table. Faults that were there before are not this edit's.
+func (s *Service) fits(before cloud.State, d *cloud.Draft) error {
+	err := s.cfg.Fits(d.State())
+	if err != nil && s.cfg.Fits(before) != nil {
+		err = nil
+	}
+	if err == nil {
+		return nil
+	}
+	return awsapi.Fault("InvalidConfigurationRequestException", "The data plane cannot serve this: %v", err)
+}
+
+// change edits resources that the data plane serves.
+func (s *Service) change(ctx context.Context, edit func(d *cloud.Draft) error) error {
+	return s.cfg.Resources.Update(ctx, func(d *cloud.Draft) error {
+		before := d.State()
+		if err := edit(d); err != nil {
+			return err
+		}
+		return s.fits(before, d)
+	})
 }
 
 // sync waits for the data plane. What cannot be opened is taken back by undo.

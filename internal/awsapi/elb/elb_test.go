@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -23,8 +24,20 @@ func newService(t *testing.T, sync func(context.Context, string) error) (*elb.Se
 	}
 	return elb.New(elb.Config{
 		Region: awsapitest.Region, AccountID: awsapitest.AccountID, Resources: c, Now: time.Now, Sync: sync,
-		Network: netip.MustParsePrefix("127.77.0.0/16"),
+		Network: netip.MustParsePrefix("127.77.0.0/16"), Fits: fits,
 	}), c
+}
+
+// fits refuses rules for a path that the data plane would refuse.
+func fits(st cloud.State) error {
+	for _, l := range cloud.All[cloud.ELBListener](st) {
+		for _, r := range l.Rules {
+			if slices.ContainsFunc(r.Conditions, func(c cloud.RuleCondition) bool { return slices.Contains(c.Values, "/no good") }) {
+				return errors.New("a path has a blank")
+			}
+		}
+	}
+	return nil
 }
 
 func TestBoto3(t *testing.T) {

@@ -53,11 +53,14 @@ func (s *Service) createTargetGroup(ctx context.Context, _ awsapi.Principal, in 
 	if in.Protocol == shape.ProtocolEnumTCP {
 		g.Health.Protocol, g.Health.Path, g.Health.Matcher = "TCP", "", ""
 	}
-	s.health(&g.Health, healthInput{
+	err := s.health(&g.Health, healthInput{
 		in.HealthCheckEnabled, in.HealthCheckIntervalSeconds, in.HealthCheckTimeoutSeconds, in.HealthyThresholdCount,
 		in.UnhealthyThresholdCount, in.HealthCheckPath, in.HealthCheckPort, string(in.HealthCheckProtocol), in.Matcher,
 	})
-	err := s.cfg.Resources.Update(ctx, func(d *cloud.Draft) error {
+	if err != nil {
+		return nil, err
+	}
+	err = s.cfg.Resources.Update(ctx, func(d *cloud.Draft) error {
 		old, ok := cloud.Find[cloud.TargetGroup](d.State(), g.Name)
 		switch {
 		case !ok:
@@ -83,8 +86,8 @@ type healthInput struct {
 	matcher                               *shape.Matcher
 }
 
-// health takes over what is given.
-func (s *Service) health(h *cloud.TargetHealth, in healthInput) {
+// health takes over what is given. A default timeout may be as long as the interval.
+func (s *Service) health(h *cloud.TargetHealth, in healthInput) error {
 	if in.enabled != nil {
 		h.Disabled = !*in.enabled
 	}
@@ -113,6 +116,17 @@ func (s *Service) health(h *cloud.TargetHealth, in healthInput) {
 	if in.matcher != nil {
 		h.Matcher = in.matcher.HttpCode + in.matcher.GrpcCode
 	}
+	switch h.Protocol {
+	case "HTTP", "HTTPS":
+		if in.timeout != nil && h.Timeout >= h.Interval {
+			return awsapi.Fault("ValidationError", "Health check timeout '%d' must be smaller than the interval '%d'", h.Timeout/time.Second, h.Interval/time.Second)
+		}
+	default:
+		if in.timeout != nil && h.Timeout > h.Interval {
+			return awsapi.Fault("ValidationError", "Health check timeout '%d' must be smaller than or equal to the interval '%d'", h.Timeout/time.Second, h.Interval/time.Second)
+		}
+	}
+	return nil
 }
 
 func (s *Service) groupShape(st cloud.State, g cloud.TargetGroup) shape.TargetGroup {
@@ -211,10 +225,13 @@ func (s *Service) modifyTargetGroup(ctx context.Context, _ awsapi.Principal, in 
 		if g, err = s.group(d.State(), in.TargetGroupARN); err != nil {
 			return err
 		}
-		s.health(&g.Health, healthInput{
+		err = s.health(&g.Health, healthInput{
 			in.HealthCheckEnabled, in.HealthCheckIntervalSeconds, in.HealthCheckTimeoutSeconds, in.HealthyThresholdCount,
 			in.UnhealthyThresholdCount, in.HealthCheckPath, in.HealthCheckPort, string(in.HealthCheckProtocol), in.Matcher,
 		})
+		if err != nil {
+			return err
+		}
 		d.Put(g)
 		return nil
 	})
@@ -284,7 +301,27 @@ func (s *Service) describeTargetHealth(_ context.Context, _ awsapi.Principal, in
 	for _, r := range g.Registered {
 		add(net.JoinHostPort(r.ID, strconv.Itoa(r.Port)), "unavailable", "Target.HealthCheckDisabled")
 	}
+	addUnknown(out, g, in.Targets)
 	return out, nil
+}
+
+// addUnknown tells of targets that were asked about and are not registered.
+func addUnknown(out *shape.DescribeTargetHealthOutput, g cloud.TargetGroup, asked []shape.TargetDescription) {
+	for _, t := range asked {
+		if slices.ContainsFunc(out.TargetHealthDescriptions, func(d shape.TargetHealthDescription) bool { return d.Target.ID == t.ID }) {
+			continue
+		}
+		if t.Port == nil {
+			t.Port = new(int32(g.Port)) //nolint:gosec // a port
+		}
+		d := shape.TargetHealthDescription{Target: &t, HealthCheckPort: g.Health.Port, TargetHealth: &shape.TargetHealth{
+			State: "unused", Reason: "Target.NotRegistered", Description: "Target is not registered to the target group",
+		}}
+		if d.HealthCheckPort == "traffic-port" {
+			d.HealthCheckPort = strconv.Itoa(int(*t.Port))
+		}
+		out.TargetHealthDescriptions = append(out.TargetHealthDescriptions, d)
+	}
 }
 
 // setsIn are the task sets that are registered with a target group, in a fixed order.
@@ -308,7 +345,7 @@ func (s *Service) deregisterTargets(ctx context.Context, _ awsapi.Principal, in 
 }
 
 func (s *Service) editTargets(ctx context.Context, arn string, targets []shape.TargetDescription, add bool) error {
-	err := s.cfg.Resources.Update(ctx, func(d *cloud.Draft) error {
+	err := s.change(ctx, func(d *cloud.Draft) error {
 		g, err := s.group(d.State(), arn)
 		if err != nil {
 			return err

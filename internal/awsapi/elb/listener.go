@@ -47,7 +47,7 @@ func (s *Service) createListener(ctx context.Context, _ awsapi.Principal, in *sh
 	}
 	var l cloud.ELBListener
 	var b cloud.LoadBalancer
-	err := s.cfg.Resources.Update(ctx, func(d *cloud.Draft) error {
+	err := s.change(ctx, func(d *cloud.Draft) error {
 		var err error
 		if b, err = s.balancer(d.State(), in.LoadBalancerARN); err != nil {
 			return err
@@ -134,7 +134,7 @@ func (s *Service) modifyListener(ctx context.Context, _ awsapi.Principal, in *sh
 	}
 	var old, l cloud.ELBListener
 	var b cloud.LoadBalancer
-	err := s.cfg.Resources.Update(ctx, func(d *cloud.Draft) error {
+	err := s.change(ctx, func(d *cloud.Draft) error {
 		var err error
 		if b, l, err = s.listener(d.State(), in.ListenerARN); err != nil {
 			return err
@@ -169,7 +169,7 @@ func (s *Service) modifyListener(ctx context.Context, _ awsapi.Principal, in *sh
 }
 
 func (s *Service) deleteListener(ctx context.Context, _ awsapi.Principal, in *shape.DeleteListenerInput) (*shape.DeleteListenerOutput, error) {
-	err := s.cfg.Resources.Update(ctx, func(d *cloud.Draft) error {
+	err := s.change(ctx, func(d *cloud.Draft) error {
 		_, l, err := s.listener(d.State(), in.ListenerARN)
 		if err != nil {
 			return err
@@ -195,7 +195,7 @@ func (s *Service) createRule(ctx context.Context, _ awsapi.Principal, in *shape.
 	}
 	r := cloud.ListenerRule{ID: newID(), Priority: int(*in.Priority), Tags: tagMap(in.Tags)}
 	var out shape.Rule
-	err := s.cfg.Resources.Update(ctx, func(d *cloud.Draft) error {
+	err := s.change(ctx, func(d *cloud.Draft) error {
 		b, l, err := s.listener(d.State(), in.ListenerARN)
 		if err != nil {
 			return err
@@ -277,7 +277,7 @@ func (s *Service) modifyRule(ctx context.Context, _ awsapi.Principal, in *shape.
 		return nil, err
 	}
 	var out shape.Rule
-	err := s.cfg.Resources.Update(ctx, func(d *cloud.Draft) error {
+	err := s.change(ctx, func(d *cloud.Draft) error {
 		b, l, i, err := s.rule(d.State(), in.RuleARN)
 		if err != nil {
 			return err
@@ -308,7 +308,7 @@ func (s *Service) modifyRule(ctx context.Context, _ awsapi.Principal, in *shape.
 }
 
 func (s *Service) deleteRule(ctx context.Context, _ awsapi.Principal, in *shape.DeleteRuleInput) (*shape.DeleteRuleOutput, error) {
-	err := s.cfg.Resources.Update(ctx, func(d *cloud.Draft) error {
+	err := s.change(ctx, func(d *cloud.Draft) error {
 		_, l, i, err := s.rule(d.State(), in.RuleARN)
 		if err != nil {
 			return err
@@ -331,7 +331,7 @@ func (s *Service) setRulePriorities(ctx context.Context, _ awsapi.Principal, in 
 		return nil, err
 	}
 	out := &shape.SetRulePrioritiesOutput{}
-	err := s.cfg.Resources.Update(ctx, func(d *cloud.Draft) error {
+	err := s.change(ctx, func(d *cloud.Draft) error {
 		for _, p := range in.RulePriorities {
 			_, l, i, err := s.rule(d.State(), p.RuleARN)
 			if err != nil {

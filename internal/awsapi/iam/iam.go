@@ -83,8 +83,8 @@ func handle[In, Out any](f func(ctx context.Context, by awsapi.Principal, in *In
 
 func handleNeeds[In, Out any](f func(ctx context.Context, by awsapi.Principal, in *In) (*Out, error), needs func(by awsapi.Principal, in *In) []awsapi.AccessRequest) awsapi.Handler {
 	return awsapi.HandleNeeds(func(ctx context.Context, by awsapi.Principal, in *In) (*Out, error) {
-		if faults := shapes.Check(in); len(faults) > 0 {
-			return nil, awsapi.Fault("ValidationException", "%d validation error(s) detected: %s", len(faults), strings.Join(faults, "; "))
+		if faults := shapes.Faults(in); faults != "" {
+			return nil, awsapi.Fault("ValidationException", "%s", faults)
 		}
 		return f(ctx, by, in)
 	}, needs)

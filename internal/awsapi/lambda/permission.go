@@ -77,8 +77,8 @@ func (s *Service) statementOf(in *shape.AddPermissionRequest, resource string) s
 
 // addPermission adds a statement to the policy of a function, or of one of its versions or aliases.
 func (s *Service) addPermission(ctx context.Context, _ awsapi.Principal, in *shape.AddPermissionRequest) (*shape.AddPermissionResponse, error) {
-	if faults := shapes.Check(in); len(faults) > 0 {
-		return nil, awsapi.Fault("ValidationException", "%s", strings.Join(faults, "; "))
+	if faults := shapes.Faults(in); faults != "" {
+		return nil, awsapi.Fault("ValidationException", "%s", faults)
 	}
 	switch {
 	case !sidPattern.MatchString(in.StatementID):

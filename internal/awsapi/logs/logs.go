@@ -130,10 +130,21 @@ func invalid(format string, args ...any) error {
 }
 
 func check(in any) error {
-	if faults := shapes.Check(in); len(faults) > 0 {
-		return invalid("%s", strings.Join(faults, "; "))
+	if faults := shapes.Faults(in); faults != "" {
+		return invalid("%s", faults)
 	}
 	return nil
+}
+
+// identifier is what a logGroupIdentifier may be: a name, or an ARN without the ":*" that IAM policies want.
+var identifier = lazyregexp.New(`^[\w#+=/:,.@-]*$`)
+
+func checkIdentified(in any, id string) error {
+	if !identifier.MatchString(id) {
+		pattern := strings.Trim(identifier.String(), "^$")
+		return invalid("1 validation error detected: %s", shapes.Unfit("logGroupIdentifier", id, "satisfy regular expression pattern: "+pattern))
+	}
+	return check(in)
 }
 
 func noGroup() error {
@@ -189,6 +200,9 @@ func (s *Service) groups(ctx context.Context) (map[string]cloud.LogGroup, error)
 }
 
 func (s *Service) describeGroups(ctx context.Context, _ awsapi.Principal, in *shape.DescribeLogGroupsRequest) (*shape.DescribeLogGroupsResponse, error) {
+	if err := check(in); err != nil {
+		return nil, err
+	}
 	all, err := s.groups(ctx)
 	if err != nil {
 		return nil, err
@@ -231,8 +245,9 @@ func (s *Service) groupShape(g cloud.LogGroup) (shape.LogGroup, error) {
 	return v, err
 }
 
+// limit is how many a caller asks for, at most; the model bounds it.
 func limit(n *int32, most int) int {
-	if n == nil || int(*n) < 1 || int(*n) > most {
+	if n == nil {
 		return most
 	}
 	return int(*n)
@@ -308,6 +323,9 @@ func (s *Service) each(ctx context.Context, g cloud.LogGroup, v Stream, since in
 }
 
 func (s *Service) describeStreams(ctx context.Context, _ awsapi.Principal, in *shape.DescribeLogStreamsRequest) (*shape.DescribeLogStreamsResponse, error) {
+	if err := checkIdentified(in, in.LogGroupIdentifier); err != nil {
+		return nil, err
+	}
 	if in.OrderBy == shape.OrderByLastEventTime && in.LogStreamNamePrefix != "" {
 		return nil, invalid("Cannot order by LastEventTime with a logStreamNamePrefix.")
 	}
@@ -339,6 +357,9 @@ func (s *Service) describeStreams(ctx context.Context, _ awsapi.Principal, in *s
 		slices.Reverse(list)
 	}
 	start := slices.IndexFunc(list, func(v shape.LogStream) bool { return v.LogStreamName == in.NextToken }) + 1
+	if start == 0 && in.NextToken != "" {
+		return nil, invalid("The specified nextToken is invalid.")
+	}
 	out := &shape.DescribeLogStreamsResponse{LogStreams: list[start:]}
 	if n := limit(in.Limit, 50); len(out.LogStreams) > n {
 		out.LogStreams = out.LogStreams[:n]

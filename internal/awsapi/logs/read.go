@@ -37,6 +37,9 @@ func position(token string) (backward bool, pos int64, err error) {
 // getEvents reads one stream: from a token on, from a token back, from its head, or its newest events. Reading ends where
 // a token repeats.
 func (s *Service) getEvents(ctx context.Context, _ awsapi.Principal, in *shape.GetLogEventsRequest) (*shape.GetLogEventsResponse, error) {
+	if err := checkIdentified(in, in.LogGroupIdentifier); err != nil {
+		return nil, err
+	}
 	g, err := s.group(ctx, groupOf(in.LogGroupName, in.LogGroupIdentifier))
 	if err != nil {
 		return nil, err
@@ -135,6 +138,9 @@ func readToken(token string) (found, error) {
 
 // filterEvents searches all streams of a group, in the order of time.
 func (s *Service) filterEvents(ctx context.Context, _ awsapi.Principal, in *shape.FilterLogEventsRequest) (*shape.FilterLogEventsResponse, error) {
+	if err := checkIdentified(in, in.LogGroupIdentifier); err != nil {
+		return nil, err
+	}
 	if in.LogStreamNamePrefix != "" && len(in.LogStreamNames) > 0 {
 		return nil, invalid("logStreamNames and logStreamNamePrefix cannot be given together.")
 	}

@@ -85,7 +85,7 @@ func (s *Service) copyObject(ctx context.Context, by awsapi.Principal, in *shape
 	}
 	defer o.Body.Close() //nolint:errcheck // it was only read
 	if in.CopySourceIfMatch != "" && strings.Trim(in.CopySourceIfMatch, `"`) != o.ETag {
-		return nil, &awsapi.Error{Name: "PreconditionFailed", Message: "At least one of the pre-conditions you specified did not hold", Status: 412}
+		return nil, preconditionFailed()
 	}
 	if in.MetadataDirective == shape.MetadataDirectiveReplace {
 		o.Type, o.Encoding, o.Cache, o.Metadata = in.ContentType, in.ContentEncoding, in.CacheControl, in.Metadata

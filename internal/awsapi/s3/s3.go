@@ -191,8 +191,8 @@ func (s *Service) getObject(ctx context.Context, _ awsapi.Principal, in *shape.G
 	if err != nil {
 		return nil, missing(err)
 	}
-	if in.IfMatch != "" && strings.Trim(in.IfMatch, `"`) != o.ETag {
-		return nil, errors.Join(&awsapi.Error{Name: "PreconditionFailed", Message: "At least one of the pre-conditions you specified did not hold", Status: 412}, o.Body.Close())
+	if err := (conditions{in.IfMatch, in.IfNoneMatch, in.IfModifiedSince, in.IfUnmodifiedSince}).check(o); err != nil {
+		return nil, errors.Join(err, o.Body.Close())
 	}
 	return s.ranged(in.Range, o)
 }
@@ -219,6 +219,9 @@ func (s *Service) headObject(ctx context.Context, _ awsapi.Principal, in *shape.
 	o, err := s.cfg.Objects.Head(ctx, in.Bucket, in.Key)
 	if err != nil {
 		return nil, missing(err)
+	}
+	if err := (conditions{in.IfMatch, in.IfNoneMatch, in.IfModifiedSince, in.IfUnmodifiedSince}).check(o); err != nil {
+		return nil, err
 	}
 	return &shape.HeadObjectOutput{
 		ContentLength: &o.Size, ETag: quoted(o.ETag), LastModified: shapes.At(o.Modified), ContentType: contentType(o), ContentEncoding: o.Encoding,

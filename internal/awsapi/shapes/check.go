@@ -1,16 +1,15 @@
 package shapes
 
 import (
-	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 )
 
-// Check compares a value with what its model says and returns all faults, each with its path: required members that are
-// absent, lengths and numbers out of bounds, values that an enum does not have. Services differ in how they word such
-// faults (CodeDeploy has an exception a field), so wording is left to the caller.
+// Check compares a value with what its model says and returns all faults in the words that the services of AWS use: required
+// members that are absent, lengths and numbers out of bounds, values that an enum does not have.
 func Check(shape any) []string {
 	v := reflect.ValueOf(shape)
 	for v.Kind() == reflect.Pointer {
@@ -21,15 +20,41 @@ func Check(shape any) []string {
 	return faults
 }
 
+// Faults are what Check finds as one message, as most services send it; empty where there is none.
+func Faults(shape any) string {
+	faults := Check(shape)
+	switch len(faults) {
+	case 0:
+		return ""
+	case 1:
+		return "1 validation error detected: " + faults[0]
+	}
+	return strconv.Itoa(len(faults)) + " validation errors detected: " + strings.Join(faults, "; ")
+}
+
+// Unfit words that a member's value breaks a rule; what follows "Member must".
+func Unfit(path, value, must string) string {
+	if len(value) > maxEcho {
+		value = strings.ToValidUTF8(value[:maxEcho], "") + "..."
+	}
+	return "Value '" + value + "' at '" + path + "' failed to satisfy constraint: Member must " + must
+}
+
+// maxEcho bounds what is repeated of a value.
+const maxEcho = 2048
+
 // enum is what the generated enum types have.
-type enum interface{ Known() bool }
+type enum interface {
+	Known() bool
+	Values() []string
+}
 
 func checkValue(path string, v reflect.Value, faults *[]string) {
 	if v.Type() == reflect.TypeFor[Timestamp]() {
 		return
 	}
 	if e, ok := reflect.TypeAssert[enum](v); ok && v.Len() > 0 && !e.Known() {
-		*faults = append(*faults, fmt.Sprintf("%s: %q is not a value of %s", path, v.String(), v.Type().Name()))
+		*faults = append(*faults, Unfit(path, v.String(), "satisfy enum value set: ["+strings.Join(e.Values(), ", ")+"]"))
 	}
 	switch v.Kind() { //nolint:exhaustive // scalars hold nothing further
 	case reflect.Struct:
@@ -41,7 +66,7 @@ func checkValue(path string, v reflect.Value, faults *[]string) {
 			return
 		}
 		for i := range v.Len() {
-			checkValue(path+"["+strconv.Itoa(i)+"]", v.Index(i), faults)
+			checkValue(path+"."+strconv.Itoa(i+1)+".member", v.Index(i), faults)
 		}
 	case reflect.Map:
 		for k, value := range v.Seq2() {
@@ -52,11 +77,12 @@ func checkValue(path string, v reflect.Value, faults *[]string) {
 
 func checkMember(path string, field reflect.StructField, v reflect.Value, faults *[]string) {
 	name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-	path = join(path, name)
+	path = join(path, lowerFirst(name))
 	rules := strings.Split(field.Tag.Get("aws"), ",")
 	if v.IsZero() {
-		if rules[0] == "required" {
-			*faults = append(*faults, path+": is required")
+		// Text that may be empty, as the value of a tag, cannot be told from text that is absent.
+		if rules[0] == "required" && (v.Kind() != reflect.String || !slices.Contains(rules, "min=0")) {
+			*faults = append(*faults, "Value null at '"+path+"' failed to satisfy constraint: Member must not be null")
 		}
 		return
 	}
@@ -72,10 +98,52 @@ func checkMember(path string, field reflect.StructField, v reflect.Value, faults
 			continue
 		}
 		if limit, err := strconv.ParseFloat(value, 64); err == nil && outside(bound, size(v), limit) {
-			*faults = append(*faults, fmt.Sprintf("%s: %v is outside %s %s", path, size(v), bound, value))
+			what := map[string]string{"min": " greater than or equal to ", "max": " less than or equal to "}[bound]
+			*faults = append(*faults, Unfit(path, echo(v), "have "+measure(v)+what+value))
 		}
 	}
 	checkValue(path, v, faults)
+}
+
+// lowerFirst makes a name one of messages: those begin small where the wire's begins with a capital.
+func lowerFirst(name string) string {
+	if name == "" {
+		return ""
+	}
+	return strings.ToLower(name[:1]) + name[1:]
+}
+
+// measure is what is bounded of a value.
+func measure(v reflect.Value) string {
+	switch v.Kind() { //nolint:exhaustive // numbers are bounded themselves
+	case reflect.String, reflect.Slice, reflect.Map:
+		return "length"
+	}
+	return "value"
+}
+
+// echo is a value as messages repeat it. Of a list of structures only the number is told.
+func echo(v reflect.Value) string {
+	switch v.Kind() { //nolint:exhaustive // the rest are numbers
+	case reflect.String:
+		return v.String()
+	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.String {
+			return "[" + strings.Join(texts(v), ", ") + "]"
+		}
+		return strconv.Itoa(v.Len()) + " members"
+	case reflect.Map:
+		return strconv.Itoa(v.Len()) + " members"
+	}
+	return strconv.FormatFloat(size(v), 'f', -1, 64)
+}
+
+func texts(v reflect.Value) []string {
+	out := make([]string, v.Len())
+	for i := range out {
+		out[i] = v.Index(i).String()
+	}
+	return out
 }
 
 func outside(bound string, n, limit float64) bool {

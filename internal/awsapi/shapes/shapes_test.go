@@ -138,13 +138,44 @@ func TestCheck(t *testing.T) {
 		Inner: &inner{}, Structs: []inner{{"abcde"}, {"ä"}}, Small: new(int32(0)), List: []string{"a", "b", "c"}, Status: "Nope",
 		Events: []codedeploy.AutoRollbackEvent{"DEPLOYMENT_FAILURE", "X"},
 	}
+	const refused = "failed to satisfy constraint: Member must "
 	want := []string{
-		"small: 0 is outside min 1", "inner.name: is required", "list: 3 is outside max 2",
-		"structs[0].name: 5 is outside max 4", "structs[1].name: 1 is outside min 2",
-		`status: "Nope" is not a value of DeploymentStatus`, `events[1]: "X" is not a value of AutoRollbackEvent`,
+		"Value '0' at 'small' " + refused + "have value greater than or equal to 1",
+		"Value null at 'inner.name' " + refused + "not be null",
+		"Value '[a, b, c]' at 'list' " + refused + "have length less than or equal to 2",
+		"Value 'abcde' at 'structs.1.member.name' " + refused + "have length less than or equal to 4",
+		"Value 'ä' at 'structs.2.member.name' " + refused + "have length greater than or equal to 2",
+		"Value 'Nope' at 'status' " + refused + "satisfy enum value set: [Created, Queued, InProgress, Baking, Succeeded, Failed, Stopped, Ready]",
+		"Value 'X' at 'events.2.member' " + refused + "satisfy enum value set: [DEPLOYMENT_FAILURE, DEPLOYMENT_STOP_ON_ALARM, DEPLOYMENT_STOP_ON_REQUEST]",
 	}
 	if diff := cmp.Diff(want, shapes.Check(bad)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Faults is one message, which counts, and repeats no more than a part of a large value.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	long := struct {
+		Name string `json:"Name,omitzero" aws:"max=9"`
+		Text string `json:"Text,omitzero" aws:"required"`
+	}{Name: strings.Repeat("ä", 5000), Text: "x"}
+	got := shapes.Faults(&long)
+	if !strings.HasPrefix(got, "1 validation error detected: Value 'ää") || !strings.HasSuffix(got, "ä...' at 'name' failed to satisfy constraint: Member must have length less than or equal to 9") || len(got) > 2300 {
+		t.Errorf("got %d bytes: %s", len(got), got)
+	}
+	if long.Text = ""; !strings.HasPrefix(shapes.Faults(&long), "2 validation errors detected: Value '") {
+		t.Errorf("got %s", shapes.Faults(&long))
+	}
+	tag := struct {
+		Key   string `json:"Key,omitzero" aws:"required,min=1,max=128"`
+		Value string `json:"Value,omitzero" aws:"required,min=0,max=256"`
+	}{Key: "k"}
+	if got := shapes.Faults(&tag); got != "" {
+		t.Errorf("a tag may have an empty value, got %q", got)
+	}
+	if got := shapes.Faults(&inner{"abc"}); got != "" {
+		t.Errorf("nothing is wrong, got %q", got)
 	}
 }
 

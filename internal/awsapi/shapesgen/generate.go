@@ -7,6 +7,7 @@ import (
 	"go/format"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -176,17 +177,17 @@ func (g *generator) rules(shape string, required bool) string {
 func (g *generator) enum(name string, s modelShape) {
 	t := goName(name)
 	g.printf("// %s is an enum of the model.\ntype %s string\n\n// The values of %s.\nconst (\n", t, t, t)
-	names := make([]string, len(s.Enum))
+	names, values := make([]string, len(s.Enum)), make([]string, len(s.Enum))
 	for i, v := range s.Enum {
-		names[i] = t + enumName(v)
+		names[i], values[i] = t+enumName(v), strconv.Quote(v)
 		if slices.Contains(names[:i], names[i]) {
 			g.refuse("%s: two values are both %s in Go", name, names[i])
 		}
 		g.printf("%s %s = %q\n", names[i], t, v)
 	}
-	g.printf(")\n\n// Values lists the values of %s in the order of the model.\nfunc (%s) Values() []%s {\nreturn []%s{%s}\n}\n\n",
-		t, t, t, t, strings.Join(names, ", "))
-	g.printf("// Known reports whether the model has the value.\nfunc (v %s) Known() bool { return slices.Contains(v.Values(), v) }\n\n", t)
+	g.printf(")\n\n// Values lists the values of %s in the order of the model.\nfunc (%s) Values() []string {\nreturn []string{%s}\n}\n\n",
+		t, t, strings.Join(values, ", "))
+	g.printf("// Known reports whether the model has the value.\nfunc (v %s) Known() bool { return slices.Contains(v.Values(), string(v)) }\n\n", t)
 }
 
 // memberType is the type of a structure's member: a pointer where the zero value differs from absent.

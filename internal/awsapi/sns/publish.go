@@ -45,6 +45,9 @@ func (s *Service) publish(ctx context.Context, _ awsapi.Principal, in *shape.Pub
 	if _, err := s.topic(s.cfg.Resources.State(), arn); err != nil {
 		return nil, err
 	}
+	if in.MessageDeduplicationID != "" {
+		return nil, invalid("MessageDeduplicationId Reason: The request includes MessageDeduplicationId parameter that is not valid for this topic type")
+	}
 	m, err := message(shape.PublishBatchRequestEntry{
 		Message: in.Message, Subject: in.Subject, MessageStructure: in.MessageStructure, MessageAttributes: in.MessageAttributes,
 	})

@@ -83,8 +83,8 @@ func notFound(what string) error {
 }
 
 func check(in any) error {
-	if faults := shapes.Check(in); len(faults) > 0 {
-		return invalid("%s", strings.Join(faults, "; "))
+	if faults := shapes.Faults(in); faults != "" {
+		return invalid("%s", faults)
 	}
 	return nil
 }
@@ -258,10 +258,18 @@ func (s *Service) getTopic(_ context.Context, _ awsapi.Principal, in *shape.GetT
 	out := map[string]string{
 		"TopicArn": s.arn(t.Name), "Owner": s.cfg.AccountID, "DisplayName": "", "SubscriptionsConfirmed": fmt.Sprint(confirmed),
 		"SubscriptionsPending": fmt.Sprint(len(t.Subscriptions) - confirmed), "SubscriptionsDeleted": "0", "SignatureVersion": "2",
-		"EffectiveDeliveryPolicy": effectivePolicy, "Policy": "",
+		"EffectiveDeliveryPolicy": effectivePolicy, "Policy": s.defaultPolicy(t),
 	}
 	maps.Copy(out, t.Attributes)
+	delete(out, "FifoTopic") // told of FIFO topics only
 	return &shape.GetTopicAttributesResponse{Attributes: out}, nil
+}
+
+// defaultPolicy is what AWS gives a topic that has no policy of its own: its account may use it.
+func (s *Service) defaultPolicy(t cloud.Topic) string {
+	return fmt.Sprintf(`{"Version":"2008-10-17","Id":"__default_policy_ID","Statement":[{"Sid":"__default_statement_ID","Effect":"Allow","Principal":{"AWS":"*"},`+
+		`"Action":["SNS:GetTopicAttributes","SNS:SetTopicAttributes","SNS:AddPermission","SNS:RemovePermission","SNS:DeleteTopic","SNS:Subscribe",`+
+		`"SNS:ListSubscriptionsByTopic","SNS:Publish"],"Resource":%q,"Condition":{"StringEquals":{"AWS:SourceOwner":%q}}}]}`, s.arn(t.Name), s.cfg.AccountID)
 }
 
 // effectivePolicy says how messages are really tried again, in the words of a delivery policy.

@@ -60,6 +60,9 @@ func (s *Service) subscribe(ctx context.Context, _ awsapi.Principal, in *shape.S
 	if err := check(in); err != nil {
 		return nil, err
 	}
+	if _, err := s.topic(s.cfg.Resources.State(), in.TopicARN); err != nil {
+		return nil, err
+	}
 	if in.Protocol != "http" && in.Protocol != "https" {
 		return nil, invalid("Does not support this protocol: %s (http and https are served)", in.Protocol)
 	}

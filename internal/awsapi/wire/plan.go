@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 
 	"greengate/internal/awsapi/shapes"
@@ -54,6 +55,7 @@ type member struct {
 	index    int
 	shape    *shape
 	required bool
+	empty    bool   // text that is told although it is empty, as the value of a tag
 	label    string // the model's name: what errors say, and JSON and CBOR
 	name     string // in XML and forms; outside the body the name there
 	place    place
@@ -127,7 +129,9 @@ func (c *compiler) structure(s *shape) error {
 		m := member{index: i, shape: below, key: "key", value: "value"}
 		m.label, _, _ = strings.Cut(field.Tag.Get("json"), ",")
 		m.name = m.label
-		m.required = strings.Split(field.Tag.Get("aws"), ",")[0] == "required"
+		rules := strings.Split(field.Tag.Get("aws"), ",")
+		m.required = rules[0] == "required"
+		m.empty = m.required && field.Type.Kind() == reflect.String && slices.Contains(rules, "min=0")
 		if err := m.tag(field.Tag.Get("wire")); err != nil {
 			return fmt.Errorf("%s.%s: %w", s.typ, field.Name, err)
 		}
@@ -253,7 +257,7 @@ func (o *Operation) outOf(out any) (reflect.Value, error) {
 func (m *member) field(v reflect.Value) (f reflect.Value, ok bool) {
 	f = v.Field(m.index)
 	if f.IsZero() {
-		return f, false
+		return f, m.empty
 	}
 	if f.Kind() == reflect.Pointer {
 		f = f.Elem()

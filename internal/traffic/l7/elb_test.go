@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"greengate/internal/cloud"
+	"greengate/internal/cloud/cloudtest"
 	"greengate/internal/proxy"
 )
 
@@ -30,6 +31,39 @@ func TestForward(t *testing.T) {
 	} {
 		if diff := cmp.Diff(c.want, forward(members, c.weights)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// A rule that the data plane would refuse does not fit: it would cost the table, and so the traffic of all services.
+func TestFits(t *testing.T) {
+	t.Parallel()
+	c, err := cloud.Open(t.Context(), &cloudtest.Memory{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := cloud.ELBListener{LoadBalancer: "alb", ID: "1", Protocol: "HTTP", Port: 80, Default: cloud.Action{Fixed: &cloud.FixedResponse{Status: 404}}}
+	for name, r := range map[string]struct {
+		rule cloud.ListenerRule
+		fits bool
+	}{
+		"a path":                 {cloud.ListenerRule{ID: "r", Priority: 1, Conditions: []cloud.RuleCondition{{Field: "path-pattern", Values: []string{"/a/*"}}}}, true},
+		"a path with a blank":    {cloud.ListenerRule{ID: "r", Priority: 1, Conditions: []cloud.RuleCondition{{Field: "path-pattern", Values: []string{"/a b"}}}}, false},
+		"too many wildcards":     {cloud.ListenerRule{ID: "r", Priority: 1, Conditions: []cloud.RuleCondition{{Field: "path-pattern", Values: []string{"/******"}}}}, false},
+		"no block of addresses":  {cloud.ListenerRule{ID: "r", Priority: 1, Conditions: []cloud.RuleCondition{{Field: "source-ip", Values: []string{"here"}}}}, false},
+		"a redirect with no way": {cloud.ListenerRule{ID: "r", Priority: 1, Conditions: []cloud.RuleCondition{{Field: "path-pattern", Values: []string{"/a"}}}, Action: cloud.Action{Redirect: &cloud.RedirectAction{Status: 301, Path: "p"}}}, false},
+	} {
+		err := c.Update(t.Context(), func(d *cloud.Draft) error {
+			d.Put(cloud.LoadBalancer{Name: "alb", ID: "1", Type: "application", Address: "127.77.0.1"})
+			l.Rules = []cloud.ListenerRule{r.rule}
+			d.Put(l)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Fits(c.State()); (err == nil) != r.fits {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -200,6 +200,9 @@ func Table(s cloud.State) proxy.Table {
 	return t
 }
 
+// Fits says what the data plane would refuse of the resources: nil where it takes them whole.
+func Fits(s cloud.State) error { return Table(s).Validate() }
+
 func group(ts cloud.TaskSet) proxy.Group {
 	g := proxy.Group{Name: ts.ID, Protocol: ts.Revision.Workload.Protocol}
 	for _, target := range ts.Targets {

@@ -100,7 +100,7 @@ func (r *Runtime) dismiss(ctx context.Context, name string, d *departure) {
 func (r *Runtime) surplus(set, unit string) {
 	r.leave(set, unit, func(ctx context.Context) error {
 		return r.alone(ctx, set, func() error {
-			if index(unit) < r.sets.State().TaskSets[set].Tasks {
+			if r.sets.State().TaskSets[set].Has(index(unit)) {
 				return nil
 			}
 			if err := r.runner.Stop(ctx, unit); err != nil {

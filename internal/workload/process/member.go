@@ -27,7 +27,7 @@ func member(st cloud.State, ts cloud.TaskSet, u runner.Status) (cloud.Task, bool
 		Tags: svc.Sets[ts.ID].Tags,
 	}
 	show(&task, u)
-	if task.Status == cloud.TaskRunning && (ts.Released() || index(u.ID) >= ts.Tasks) {
+	if task.Status == cloud.TaskRunning && (ts.Released() || !ts.Has(index(u.ID))) {
 		task.Status, task.StopCode = cloud.TaskDeactivating, cloud.StopScheduler
 		task.StopReason = "Scaling activity initiated by (deployment " + ts.ID + ")"
 	}

@@ -46,5 +46,5 @@ func (r *Runtime) Glance(ctx context.Context, id string) (deploy.TaskSetStatus, 
 	if !live {
 		return r.Observe(ctx, id)
 	}
-	return statusOf(r.sets.State().TaskSets[id].Tasks, units), nil
+	return statusOf(r.sets.State().TaskSets[id].TaskSet, units), nil
 }

@@ -12,8 +12,8 @@ import (
 type Trouble struct {
 	// Failures are how often tasks have ended or could not be started.
 	Failures int
-	// Lost are the tasks that certainly do not serve now: they do not run, or have failed their health checks.
-	Lost    int
+	// Lost are the places of tasks that certainly do not serve now: they do not run, or have failed their health checks.
+	Lost    []int
 	Message string
 }
 
@@ -24,9 +24,9 @@ func (r *Runtime) Trouble(ctx context.Context, id string) (Trouble, error) {
 		return Trouble{}, fmt.Errorf("list tasks of %s: %w", id, err)
 	}
 	var t Trouble
-	tasks := r.sets.State().TaskSets[id].Tasks
+	ts := r.sets.State().TaskSets[id]
 	for _, u := range units {
-		if index(u.ID) >= tasks {
+		if !ts.Has(index(u.ID)) {
 			continue
 		}
 		t.Failures += u.Restarts
@@ -35,7 +35,7 @@ func (r *Runtime) Trouble(ctx context.Context, id string) (Trouble, error) {
 			t.Failures++
 		}
 		if down || u.Health == runner.HealthUnhealthy {
-			t.Lost++
+			t.Lost = append(t.Lost, index(u.ID))
 		}
 		if t.Message == "" && (u.State != runner.StateRunning || u.Health != runner.HealthHealthy) {
 			t.Message = trouble(u)

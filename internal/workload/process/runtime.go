@@ -97,7 +97,10 @@ func (r *Runtime) ensure(ctx context.Context, ts deploy.TaskSet) error {
 	if err != nil {
 		return fmt.Errorf("list tasks of %s: %w", ts.ID, err)
 	}
-	for i := range ts.Tasks {
+	for i := range ts.Tasks + len(ts.Without) {
+		if !ts.Has(i) {
+			continue
+		}
 		spec := task(ts, i)
 		if slices.ContainsFunc(units, func(u runner.Status) bool { return u.ID == spec.ID && !u.State.Ended() }) {
 			continue
@@ -111,7 +114,7 @@ func (r *Runtime) ensure(ctx context.Context, ts deploy.TaskSet) error {
 	}
 	for _, u := range units { // scaled in
 		switch {
-		case index(u.ID) < ts.Tasks || u.State.Ended() || u.State == runner.StateStopping:
+		case ts.Has(index(u.ID)) || u.State.Ended() || u.State == runner.StateStopping:
 		case r.traffic != nil:
 			r.surplus(ts.ID, u.ID)
 		default:
@@ -185,13 +188,13 @@ func (r *Runtime) Observe(ctx context.Context, id string) (deploy.TaskSetStatus,
 	if err != nil {
 		return deploy.TaskSetStatus{}, err
 	}
-	return statusOf(r.sets.State().TaskSets[id].Tasks, units), nil
+	return statusOf(r.sets.State().TaskSets[id].TaskSet, units), nil
 }
 
-func statusOf(desired int, units []runner.Status) deploy.TaskSetStatus {
-	st := deploy.TaskSetStatus{Desired: desired}
+func statusOf(ts deploy.TaskSet, units []runner.Status) deploy.TaskSetStatus {
+	st := deploy.TaskSetStatus{Desired: ts.Tasks}
 	for _, u := range units {
-		if index(u.ID) >= st.Desired {
+		if !ts.Has(index(u.ID)) {
 			continue
 		}
 		if u.State == runner.StateRunning {
@@ -243,7 +246,7 @@ func (r *Runtime) Refresh(ctx context.Context, id string) ([]runner.Status, erro
 		}
 		targets = append(targets, cloud.Target{
 			ID: u.ID, Address: net.JoinHostPort(u.Address, strconv.Itoa(u.Port)),
-			Down:     u.State != runner.StateRunning || u.Health != runner.HealthHealthy || (known && index(u.ID) >= ts.Tasks) || r.isLeaving(u.ID),
+			Down:     u.State != runner.StateRunning || u.Health != runner.HealthHealthy || (known && !ts.Has(index(u.ID))) || r.isLeaving(u.ID),
 			Starting: u.Health == runner.HealthStarting,
 		})
 	}
@@ -381,7 +384,7 @@ func (r *Runtime) follow(ctx context.Context, changed []runner.Status) {
 func (r *Runtime) mend(id string, units []runner.Status) {
 	lost := func(ts cloud.TaskSet) bool {
 		return !ts.Released() && slices.ContainsFunc(units, func(u runner.Status) bool {
-			return u.State == runner.StateStopped && index(u.ID) < ts.Tasks
+			return u.State == runner.StateStopped && ts.Has(index(u.ID))
 		})
 	}
 	if !lost(r.sets.State().TaskSets[id]) {

@@ -12,7 +12,7 @@ def client(name):
     return boto3.client(name, endpoint_url=endpoint, region_name="us-east-1")
 
 
-ecs, elb, cd, ec2 = client("ecs"), client("elbv2"), client("codedeploy"), client("ec2")
+ecs, elb, cd, ec2, iam = client("ecs"), client("elbv2"), client("codedeploy"), client("ec2"), client("iam")
 try:  # moto knows subnets
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnets = [ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{i}.0/24", AvailabilityZone=f"us-east-1{z}")["Subnet"]["SubnetId"] for i, z in enumerate("ab")]
@@ -27,6 +27,10 @@ ecs.register_task_definition(family="bench", containerDefinitions=[{
 ecs.create_service(
     cluster="bench", serviceName="bench", taskDefinition="bench", desiredCount=2, deploymentController={"type": "CODE_DEPLOY"},
     loadBalancers=[{"targetGroupArn": blue, "containerName": "app", "containerPort": 80}])
+iam.create_role(RoleName="codedeploy", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Principal": {"Service": "codedeploy.amazonaws.com"}, "Action": "sts:AssumeRole"}]}))
+iam.put_role_policy(RoleName="codedeploy", PolicyName="all", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Action": ["ecs:*", "elasticloadbalancing:*"], "Resource": "*"}]}))
 cd.create_application(applicationName="bench", computePlatform="ECS")
 cd.create_deployment_group(
     applicationName="bench", deploymentGroupName="bench", serviceRoleArn="arn:aws:iam::000000000000:role/codedeploy",

@@ -73,7 +73,9 @@ def by_hand():
     # One that begins while the alarm is in ALARM stops at once.
     assert "<byhand>" in stopped(s, s.deploy("v3"))
     id = s.deploy("v4", overrideAlarmConfiguration={"enabled": False, "alarms": []})
-    assert ended(id)["status"] == "Succeeded" and get(s.production) == "v4"
+    d = ended(id)
+    assert d["status"] == "Succeeded" and get(s.production) == "v4"
+    assert d["overrideAlarmConfiguration"] == {"enabled": False, "ignorePollAlarmFailure": False, "alarms": []}, d
     assert state("byhand") == "ALARM"
 
 

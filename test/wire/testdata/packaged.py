@@ -75,11 +75,12 @@ def ours(name):
 
 
 def codedeploy():
-    """The zip as a hook of CodeDeploy, with the printed policies and no other right: one deployment passes, one fails."""
+    """The zip as a hook of CodeDeploy, with the printed policies and, for CodeDeploy's own work, AWS's: one deployment passes, one fails."""
     content = packaged("check", written("check", SCENARIO), "--release", "version=v2")
     s = Site("packaged")
     p = policies("packaged-check", s.name)
     s.change(serviceRoleArn=own_role("packaged-deploy", p["serviceTrust"], p["service"]))
+    iam.attach_role_policy(RoleName="packaged-deploy", PolicyArn="arn:aws:iam::aws:policy/AWSCodeDeployRoleForECSLimited")  # no function of this name
     arn = function("packaged-check", content, own_role("packaged-check", p["functionTrust"], p["function"]),
                    TEST_URL=f"http://{s.test}", PASSWORD="open sesame")
     id = s.deploy("v2", hooks={"AfterAllowTestTraffic": arn})

@@ -171,18 +171,25 @@ def failed(s, hook, event="AfterInstall"):
 
 
 def service_role():
-    """The service role must be there, trust CodeDeploy and allow lambda:InvokeFunction on the hook."""
+    """The service role must be there, trust CodeDeploy, allow its work and lambda:InvokeFunction on the hook."""
     s = Site("service-role")
     arn = function("invoked", hook_role(), URL=f"http://{s.test}/", WANT="v2")
     missing = f"arn:aws:iam::{ACCOUNT}:role/invoking"
     s.change(serviceRoleArn=missing)
     _, error = failed(s, "invoked")
-    assert error["code"] == "IAM_ROLE_PERMISSIONS" and f"role {missing} cannot perform lambda:InvokeFunction on {arn}: the role does not exist" in error["message"], error
+    service = f"arn:aws:ecs:us-east-1:{ACCOUNT}:service/c/{s.name}"
+    assert error["code"] == "IAM_ROLE_MISSING" and f"role {missing} cannot perform ecs:DescribeServices on {service}: the role does not exist" in error["message"], error
     assert "aws iam create-role --role-name invoking" in error["message"], error
     role("invoking", "lambda")
     _, error = failed(s, "invoked")
     assert error["code"] == "IAM_ROLE_PERMISSIONS" and "its trust policy does not let codedeploy.amazonaws.com assume it" in error["message"], error
     iam.delete_role(RoleName="invoking")
+    role("invoking", "codedeploy", lambdas=allow("lambda:InvokeFunction"))
+    id, error = failed(s, "invoked")
+    assert error["code"] == "IAM_ROLE_PERMISSIONS" and f"role {missing} is not allowed to perform ecs:DescribeServices on {service}" in error["message"], error
+    assert f"ecs:CreateTaskSet on {service.replace(':service/', ':task-set/')}/*" in error["message"], error
+    assert f"elasticloadbalancing:ModifyListener on {s.arn}" in error["message"] and s.events(id)["Install"] == "Skipped", (error, s.events(id))
+    iam.delete_role_policy(RoleName="invoking", PolicyName="lambdas")
     role("invoking", "codedeploy", ["AWSCodeDeployRoleForECSLimited"])
     id, error = failed(s, "invoked")
     assert error["code"] == "IAM_ROLE_PERMISSIONS", error

@@ -31,6 +31,12 @@ for name in ("t1", "t2"):
     groups[name] = g["TargetGroupArn"]
 refused("DuplicateTargetGroupName", elb.create_target_group, Name="t1", Protocol="HTTP", Port=81, TargetType="ip", VpcId="vpc-1")
 refused("TargetGroupNotFound", elb.describe_target_groups, Names=["nope"])
+slow = dict(Port=80, VpcId="vpc-1", HealthCheckIntervalSeconds=5, HealthCheckTimeoutSeconds=5)
+said = refused("ValidationError", elb.create_target_group, Name="slow", Protocol="HTTP", **slow)
+assert said == "Health check timeout '5' must be smaller than the interval '5'", said
+said = refused("ValidationError", elb.create_target_group, Name="slow", Protocol="TCP", **{**slow, "HealthCheckTimeoutSeconds": 6})
+assert said == "Health check timeout '6' must be smaller than or equal to the interval '5'", said
+refused("ValidationError", elb.modify_target_group, TargetGroupArn=groups["t1"], HealthCheckTimeoutSeconds=30)
 
 actions = [{"Type": "forward", "TargetGroupArn": groups["t1"]}]
 listener = elb.create_listener(LoadBalancerArn=lb["LoadBalancerArn"], Protocol="HTTP", Port=80, DefaultActions=actions)["Listeners"][0]
@@ -53,6 +59,22 @@ refused("PriorityInUse", elb.create_rule, ListenerArn=arn, Priority=10, Actions=
 rules = elb.describe_rules(ListenerArn=arn)["Rules"]
 assert [r["Priority"] for r in rules] == ["10", "default"] and rules[1]["IsDefault"] and rules[1]["Actions"][0]["ForwardConfig"], rules
 assert elb.describe_rules(RuleArns=[rules[1]["RuleArn"]])["Rules"][0]["IsDefault"]
+# What the data plane would refuse is not taken, whoever notices: one table serves all.
+for condition, said in (
+        ({"Field": "path-pattern", "Values": ["x" * 129]}, "The 'path-pattern' value is too long; the limit is '128'"),
+        ({"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": "x" * 41, "Values": ["y"]}}, "The 'HttpHeaderName' value is too long; the limit is '40'"),
+        ({"Field": "http-request-method", "HttpRequestMethodConfig": {"Values": ["get"]}},
+         "The 'http-request-method' value is invalid; the allowed characters are A-Z, hyphen and underscore"),
+        ({"Field": "http-request-method"}, "A 'HttpRequestMethodConfig' must be specified with 'http-request-method'"),
+        ({"Field": "query-string", "QueryStringConfig": {"Values": [{"Key": "k"}]}}, "A 'Value' must be specified in 'QueryStringKeyValuePair'"),
+        ({"Field": "query-string", "QueryStringConfig": {"Values": [{"Value": "v" * 129}]}}, "The 'Value' value is too long; the limit is '128'"),
+        ({"Field": "source-ip", "SourceIpConfig": {"Values": []}}, "A 'source-ip' value must be specified")):
+    got = refused("ValidationError", elb.create_rule, ListenerArn=arn, Priority=11, Actions=actions, Conditions=[condition])
+    assert got == said, got
+blank = [{"Field": "path-pattern", "Values": ["/no good"]}]
+assert "has a blank" in refused("InvalidConfigurationRequest", elb.create_rule, ListenerArn=arn, Priority=11, Actions=actions, Conditions=blank)
+refused("InvalidConfigurationRequest", elb.modify_rule, RuleArn=rule["RuleArn"], Conditions=blank)
+assert [r["Priority"] for r in elb.describe_rules(ListenerArn=arn)["Rules"]] == ["10", "default"]
 elb.set_rule_priorities(RulePriorities=[{"RuleArn": rule["RuleArn"], "Priority": 20}])
 fixed = [{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "418", "ContentType": "text/plain", "MessageBody": "tea"}}]
 assert elb.modify_rule(RuleArn=rule["RuleArn"], Actions=fixed)["Rules"][0]["Actions"][0]["FixedResponseConfig"]["MessageBody"] == "tea"
@@ -66,6 +88,9 @@ elb.register_targets(TargetGroupArn=groups["t2"], Targets=[{"Id": "127.0.0.9", "
 assert elb.describe_target_health(TargetGroupArn=groups["t2"])["TargetHealthDescriptions"][0]["Target"] == {"Id": "127.0.0.9", "Port": 9999}
 elb.deregister_targets(TargetGroupArn=groups["t2"], Targets=[{"Id": "127.0.0.9"}])
 assert elb.describe_target_health(TargetGroupArn=groups["t2"])["TargetHealthDescriptions"] == []
+gone = elb.describe_target_health(TargetGroupArn=groups["t2"], Targets=[{"Id": "127.0.0.9"}])["TargetHealthDescriptions"]
+assert gone == [{"Target": {"Id": "127.0.0.9", "Port": 80}, "HealthCheckPort": "80", "TargetHealth": {
+    "State": "unused", "Reason": "Target.NotRegistered", "Description": "Target is not registered to the target group"}}], gone
 refused("InvalidTarget", elb.register_targets, TargetGroupArn=groups["t2"], Targets=[{"Id": "i-123"}])
 
 elb.modify_target_group_attributes(TargetGroupArn=groups["t1"], Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": "5"}])

@@ -51,6 +51,8 @@ iam.update_assume_role_policy(RoleName="hook", PolicyDocument=trust("codedeploy.
 got = iam.get_role(RoleName="hook")["Role"]
 assert got["Description"] == "other" and got["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]["Service"] == "codedeploy.amazonaws.com", got
 refused("MalformedPolicyDocument", 400, "", iam.update_assume_role_policy, RoleName="hook", PolicyDocument=statements(ALLOW))
+iam.tag_role(RoleName="hook", Tags=[{"Key": "a", "Value": ""}])
+assert {"Key": "a", "Value": ""} in iam.list_role_tags(RoleName="hook")["Tags"]
 iam.tag_role(RoleName="hook", Tags=[{"Key": "a", "Value": "1"}, {"Key": "team", "Value": "x"}])
 assert iam.list_role_tags(RoleName="hook")["Tags"] == [{"Key": "a", "Value": "1"}, {"Key": "team", "Value": "x"}]
 iam.untag_role(RoleName="hook", TagKeys=["a"])

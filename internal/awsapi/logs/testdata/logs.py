@@ -96,6 +96,25 @@ assert streams[0]["firstEventTimestamp"] == now + 100 and streams[0]["lastEventT
 logs.delete_log_stream(logGroupName="app", logStreamName="many")
 refused("ResourceNotFoundException", logs.delete_log_stream, logGroupName="app", logStreamName="many")
 
+# What is out of bounds is refused in AWS's words.
+group = {"logGroupName": "app"}
+for f, most, args in ((logs.get_log_events, 10000, {**group, "logStreamName": "s"}), (logs.filter_log_events, 10000, group),
+                      (logs.describe_log_groups, 50, {}), (logs.describe_log_streams, 50, group)):
+    f(**args, limit=most)
+    said = refused("InvalidParameterException", f, **args, limit=most + 1)
+    assert said == (f"1 validation error detected: Value '{most + 1}' at 'limit' failed to satisfy constraint: "
+                    f"Member must have value less than or equal to {most}"), said
+said = refused("InvalidParameterException", logs.describe_log_streams, **group, orderBy="LogStreamname")
+assert said == ("1 validation error detected: Value 'LogStreamname' at 'orderBy' failed to satisfy constraint: "
+                "Member must satisfy enum value set: [LogStreamName, LastEventTime]"), said
+arn = logs.describe_log_groups(logGroupNamePrefix="app")["logGroups"][0]["arn"]
+for f, args in ((logs.get_log_events, {"logStreamName": "s"}), (logs.filter_log_events, {}), (logs.describe_log_streams, {})):
+    f(**args, logGroupIdentifier=arn.removesuffix(":*"))
+    said = refused("InvalidParameterException", f, **args, logGroupIdentifier=arn)
+    assert said == (f"1 validation error detected: Value '{arn}' at 'logGroupIdentifier' failed to satisfy constraint: "
+                    "Member must satisfy regular expression pattern: [\\w#+=/:,.@-]*"), said
+refused("InvalidParameterException", logs.describe_log_streams, **group, nextToken="none")
+
 # What `aws logs tail --follow` asks for: what came since, told apart by ids.
 logs.create_log_stream(logGroupName="app", logStreamName="follow")
 seen, start = {}, now + 1000

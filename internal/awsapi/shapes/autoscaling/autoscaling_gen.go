@@ -63,12 +63,12 @@ const (
 )
 
 // Values lists the values of AdjustmentType in the order of the model.
-func (AdjustmentType) Values() []AdjustmentType {
-	return []AdjustmentType{AdjustmentTypeChangeInCapacity, AdjustmentTypePercentChangeInCapacity, AdjustmentTypeExactCapacity}
+func (AdjustmentType) Values() []string {
+	return []string{"ChangeInCapacity", "PercentChangeInCapacity", "ExactCapacity"}
 }
 
 // Known reports whether the model has the value.
-func (v AdjustmentType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v AdjustmentType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // Alarm is a structure of the model.
 type Alarm struct {
@@ -151,12 +151,12 @@ const (
 )
 
 // Values lists the values of MetricAggregationType in the order of the model.
-func (MetricAggregationType) Values() []MetricAggregationType {
-	return []MetricAggregationType{MetricAggregationTypeAverage, MetricAggregationTypeMinimum, MetricAggregationTypeMaximum}
+func (MetricAggregationType) Values() []string {
+	return []string{"Average", "Minimum", "Maximum"}
 }
 
 // Known reports whether the model has the value.
-func (v MetricAggregationType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v MetricAggregationType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // MetricDimension is a structure of the model.
 type MetricDimension struct {
@@ -177,12 +177,12 @@ const (
 )
 
 // Values lists the values of MetricStatistic in the order of the model.
-func (MetricStatistic) Values() []MetricStatistic {
-	return []MetricStatistic{MetricStatisticAverage, MetricStatisticMinimum, MetricStatisticMaximum, MetricStatisticSampleCount, MetricStatisticSum}
+func (MetricStatistic) Values() []string {
+	return []string{"Average", "Minimum", "Maximum", "SampleCount", "Sum"}
 }
 
 // Known reports whether the model has the value.
-func (v MetricStatistic) Known() bool { return slices.Contains(v.Values(), v) }
+func (v MetricStatistic) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // MetricType is an enum of the model.
 type MetricType string
@@ -221,12 +221,12 @@ const (
 )
 
 // Values lists the values of MetricType in the order of the model.
-func (MetricType) Values() []MetricType {
-	return []MetricType{MetricTypeDynamoDBReadCapacityUtilization, MetricTypeDynamoDBWriteCapacityUtilization, MetricTypeALBRequestCountPerTarget, MetricTypeRDSReaderAverageCPUUtilization, MetricTypeRDSReaderAverageDatabaseConnections, MetricTypeEC2SpotFleetRequestAverageCPUUtilization, MetricTypeEC2SpotFleetRequestAverageNetworkIn, MetricTypeEC2SpotFleetRequestAverageNetworkOut, MetricTypeSageMakerVariantInvocationsPerInstance, MetricTypeECSServiceAverageCPUUtilization, MetricTypeECSServiceAverageMemoryUtilization, MetricTypeAppStreamAverageCapacityUtilization, MetricTypeComprehendInferenceUtilization, MetricTypeLambdaProvisionedConcurrencyUtilization, MetricTypeCassandraReadCapacityUtilization, MetricTypeCassandraWriteCapacityUtilization, MetricTypeKafkaBrokerStorageUtilization, MetricTypeElastiCacheEngineCPUUtilization, MetricTypeElastiCacheDatabaseMemoryUsagePercentage, MetricTypeElastiCachePrimaryEngineCPUUtilization, MetricTypeElastiCacheReplicaEngineCPUUtilization, MetricTypeElastiCacheDatabaseMemoryUsageCountedForEvictPercentage, MetricTypeNeptuneReaderAverageCPUUtilization, MetricTypeSageMakerVariantProvisionedConcurrencyUtilization, MetricTypeElastiCacheDatabaseCapacityUsageCountedForEvictPercentage, MetricTypeSageMakerInferenceComponentInvocationsPerCopy, MetricTypeWorkSpacesAverageUserSessionsCapacityUtilization, MetricTypeSageMakerInferenceComponentConcurrentRequestsPerCopyHighResolution, MetricTypeSageMakerVariantConcurrentRequestsPerModelHighResolution}
+func (MetricType) Values() []string {
+	return []string{"DynamoDBReadCapacityUtilization", "DynamoDBWriteCapacityUtilization", "ALBRequestCountPerTarget", "RDSReaderAverageCPUUtilization", "RDSReaderAverageDatabaseConnections", "EC2SpotFleetRequestAverageCPUUtilization", "EC2SpotFleetRequestAverageNetworkIn", "EC2SpotFleetRequestAverageNetworkOut", "SageMakerVariantInvocationsPerInstance", "ECSServiceAverageCPUUtilization", "ECSServiceAverageMemoryUtilization", "AppStreamAverageCapacityUtilization", "ComprehendInferenceUtilization", "LambdaProvisionedConcurrencyUtilization", "CassandraReadCapacityUtilization", "CassandraWriteCapacityUtilization", "KafkaBrokerStorageUtilization", "ElastiCacheEngineCPUUtilization", "ElastiCacheDatabaseMemoryUsagePercentage", "ElastiCachePrimaryEngineCPUUtilization", "ElastiCacheReplicaEngineCPUUtilization", "ElastiCacheDatabaseMemoryUsageCountedForEvictPercentage", "NeptuneReaderAverageCPUUtilization", "SageMakerVariantProvisionedConcurrencyUtilization", "ElastiCacheDatabaseCapacityUsageCountedForEvictPercentage", "SageMakerInferenceComponentInvocationsPerCopy", "WorkSpacesAverageUserSessionsCapacityUtilization", "SageMakerInferenceComponentConcurrentRequestsPerCopyHighResolution", "SageMakerVariantConcurrentRequestsPerModelHighResolution"}
 }
 
 // Known reports whether the model has the value.
-func (v MetricType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v MetricType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // PolicyType is an enum of the model.
 type PolicyType string
@@ -239,12 +239,12 @@ const (
 )
 
 // Values lists the values of PolicyType in the order of the model.
-func (PolicyType) Values() []PolicyType {
-	return []PolicyType{PolicyTypeStepScaling, PolicyTypeTargetTrackingScaling, PolicyTypePredictiveScaling}
+func (PolicyType) Values() []string {
+	return []string{"StepScaling", "TargetTrackingScaling", "PredictiveScaling"}
 }
 
 // Known reports whether the model has the value.
-func (v PolicyType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v PolicyType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // PredefinedMetricSpecification is a structure of the model.
 type PredefinedMetricSpecification struct {
@@ -267,13 +267,13 @@ const (
 )
 
 // Values lists the values of PredictiveScalingMaxCapacityBreachBehavior in the order of the model.
-func (PredictiveScalingMaxCapacityBreachBehavior) Values() []PredictiveScalingMaxCapacityBreachBehavior {
-	return []PredictiveScalingMaxCapacityBreachBehavior{PredictiveScalingMaxCapacityBreachBehaviorHonorMaxCapacity, PredictiveScalingMaxCapacityBreachBehaviorIncreaseMaxCapacity}
+func (PredictiveScalingMaxCapacityBreachBehavior) Values() []string {
+	return []string{"HonorMaxCapacity", "IncreaseMaxCapacity"}
 }
 
 // Known reports whether the model has the value.
 func (v PredictiveScalingMaxCapacityBreachBehavior) Known() bool {
-	return slices.Contains(v.Values(), v)
+	return slices.Contains(v.Values(), string(v))
 }
 
 // PredictiveScalingMetric is a structure of the model.
@@ -326,12 +326,12 @@ const (
 )
 
 // Values lists the values of PredictiveScalingMode in the order of the model.
-func (PredictiveScalingMode) Values() []PredictiveScalingMode {
-	return []PredictiveScalingMode{PredictiveScalingModeForecastOnly, PredictiveScalingModeForecastAndScale}
+func (PredictiveScalingMode) Values() []string {
+	return []string{"ForecastOnly", "ForecastAndScale"}
 }
 
 // Known reports whether the model has the value.
-func (v PredictiveScalingMode) Known() bool { return slices.Contains(v.Values(), v) }
+func (v PredictiveScalingMode) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // PredictiveScalingPolicyConfiguration is a structure of the model.
 type PredictiveScalingPolicyConfiguration struct {
@@ -427,12 +427,12 @@ const (
 )
 
 // Values lists the values of ScalableDimension in the order of the model.
-func (ScalableDimension) Values() []ScalableDimension {
-	return []ScalableDimension{ScalableDimensionEcsServiceDesiredCount, ScalableDimensionEc2SpotFleetRequestTargetCapacity, ScalableDimensionElasticmapreduceInstancegroupInstanceCount, ScalableDimensionAppstreamFleetDesiredCapacity, ScalableDimensionDynamodbTableReadCapacityUnits, ScalableDimensionDynamodbTableWriteCapacityUnits, ScalableDimensionDynamodbIndexReadCapacityUnits, ScalableDimensionDynamodbIndexWriteCapacityUnits, ScalableDimensionRdsClusterReadReplicaCount, ScalableDimensionSagemakerVariantDesiredInstanceCount, ScalableDimensionCustomResourceResourceTypeProperty, ScalableDimensionComprehendDocumentClassifierEndpointDesiredInferenceUnits, ScalableDimensionComprehendEntityRecognizerEndpointDesiredInferenceUnits, ScalableDimensionLambdaFunctionProvisionedConcurrency, ScalableDimensionCassandraTableReadCapacityUnits, ScalableDimensionCassandraTableWriteCapacityUnits, ScalableDimensionKafkaBrokerStorageVolumeSize, ScalableDimensionElasticacheCacheClusterNodes, ScalableDimensionElasticacheReplicationGroupNodeGroups, ScalableDimensionElasticacheReplicationGroupReplicas, ScalableDimensionNeptuneClusterReadReplicaCount, ScalableDimensionSagemakerVariantDesiredProvisionedConcurrency, ScalableDimensionSagemakerInferenceComponentDesiredCopyCount, ScalableDimensionWorkspacesWorkspacespoolDesiredUserSessions}
+func (ScalableDimension) Values() []string {
+	return []string{"ecs:service:DesiredCount", "ec2:spot-fleet-request:TargetCapacity", "elasticmapreduce:instancegroup:InstanceCount", "appstream:fleet:DesiredCapacity", "dynamodb:table:ReadCapacityUnits", "dynamodb:table:WriteCapacityUnits", "dynamodb:index:ReadCapacityUnits", "dynamodb:index:WriteCapacityUnits", "rds:cluster:ReadReplicaCount", "sagemaker:variant:DesiredInstanceCount", "custom-resource:ResourceType:Property", "comprehend:document-classifier-endpoint:DesiredInferenceUnits", "comprehend:entity-recognizer-endpoint:DesiredInferenceUnits", "lambda:function:ProvisionedConcurrency", "cassandra:table:ReadCapacityUnits", "cassandra:table:WriteCapacityUnits", "kafka:broker-storage:VolumeSize", "elasticache:cache-cluster:Nodes", "elasticache:replication-group:NodeGroups", "elasticache:replication-group:Replicas", "neptune:cluster:ReadReplicaCount", "sagemaker:variant:DesiredProvisionedConcurrency", "sagemaker:inference-component:DesiredCopyCount", "workspaces:workspacespool:DesiredUserSessions"}
 }
 
 // Known reports whether the model has the value.
-func (v ScalableDimension) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ScalableDimension) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // ScalableTarget is a structure of the model.
 type ScalableTarget struct {
@@ -486,12 +486,12 @@ const (
 )
 
 // Values lists the values of ServiceNamespace in the order of the model.
-func (ServiceNamespace) Values() []ServiceNamespace {
-	return []ServiceNamespace{ServiceNamespaceEcs, ServiceNamespaceElasticmapreduce, ServiceNamespaceEc2, ServiceNamespaceAppstream, ServiceNamespaceDynamodb, ServiceNamespaceRds, ServiceNamespaceSagemaker, ServiceNamespaceCustomResource, ServiceNamespaceComprehend, ServiceNamespaceLambda, ServiceNamespaceCassandra, ServiceNamespaceKafka, ServiceNamespaceElasticache, ServiceNamespaceNeptune, ServiceNamespaceWorkspaces}
+func (ServiceNamespace) Values() []string {
+	return []string{"ecs", "elasticmapreduce", "ec2", "appstream", "dynamodb", "rds", "sagemaker", "custom-resource", "comprehend", "lambda", "cassandra", "kafka", "elasticache", "neptune", "workspaces"}
 }
 
 // Known reports whether the model has the value.
-func (v ServiceNamespace) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ServiceNamespace) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // StepAdjustment is a structure of the model.
 type StepAdjustment struct {

@@ -78,12 +78,12 @@ const (
 )
 
 // Values lists the values of ActionsSuppressedBy in the order of the model.
-func (ActionsSuppressedBy) Values() []ActionsSuppressedBy {
-	return []ActionsSuppressedBy{ActionsSuppressedByWaitPeriod, ActionsSuppressedByExtensionPeriod, ActionsSuppressedByAlarm}
+func (ActionsSuppressedBy) Values() []string {
+	return []string{"WaitPeriod", "ExtensionPeriod", "Alarm"}
 }
 
 // Known reports whether the model has the value.
-func (v ActionsSuppressedBy) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ActionsSuppressedBy) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // AlarmHistoryItem is a structure of the model.
 type AlarmHistoryItem struct {
@@ -114,12 +114,12 @@ const (
 )
 
 // Values lists the values of AlarmType in the order of the model.
-func (AlarmType) Values() []AlarmType {
-	return []AlarmType{AlarmTypeCompositeAlarm, AlarmTypeMetricAlarm}
+func (AlarmType) Values() []string {
+	return []string{"CompositeAlarm", "MetricAlarm"}
 }
 
 // Known reports whether the model has the value.
-func (v AlarmType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v AlarmType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // ComparisonOperator is an enum of the model.
 type ComparisonOperator string
@@ -136,12 +136,12 @@ const (
 )
 
 // Values lists the values of ComparisonOperator in the order of the model.
-func (ComparisonOperator) Values() []ComparisonOperator {
-	return []ComparisonOperator{ComparisonOperatorGreaterThanOrEqualToThreshold, ComparisonOperatorGreaterThanThreshold, ComparisonOperatorLessThanThreshold, ComparisonOperatorLessThanOrEqualToThreshold, ComparisonOperatorLessThanLowerOrGreaterThanUpperThreshold, ComparisonOperatorLessThanLowerThreshold, ComparisonOperatorGreaterThanUpperThreshold}
+func (ComparisonOperator) Values() []string {
+	return []string{"GreaterThanOrEqualToThreshold", "GreaterThanThreshold", "LessThanThreshold", "LessThanOrEqualToThreshold", "LessThanLowerOrGreaterThanUpperThreshold", "LessThanLowerThreshold", "GreaterThanUpperThreshold"}
 }
 
 // Known reports whether the model has the value.
-func (v ComparisonOperator) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ComparisonOperator) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // CompositeAlarm is a structure of the model.
 type CompositeAlarm struct {
@@ -288,12 +288,12 @@ const (
 )
 
 // Values lists the values of EvaluationState in the order of the model.
-func (EvaluationState) Values() []EvaluationState {
-	return []EvaluationState{EvaluationStatePartialData, EvaluationStateEvaluationFailure, EvaluationStateEvaluationError}
+func (EvaluationState) Values() []string {
+	return []string{"PARTIAL_DATA", "EVALUATION_FAILURE", "EVALUATION_ERROR"}
 }
 
 // Known reports whether the model has the value.
-func (v EvaluationState) Known() bool { return slices.Contains(v.Values(), v) }
+func (v EvaluationState) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // GetMetricDataInput is a structure of the model.
 type GetMetricDataInput struct {
@@ -345,12 +345,12 @@ const (
 )
 
 // Values lists the values of HistoryItemType in the order of the model.
-func (HistoryItemType) Values() []HistoryItemType {
-	return []HistoryItemType{HistoryItemTypeConfigurationUpdate, HistoryItemTypeStateUpdate, HistoryItemTypeAction, HistoryItemTypeAlarmContributorStateUpdate, HistoryItemTypeAlarmContributorAction}
+func (HistoryItemType) Values() []string {
+	return []string{"ConfigurationUpdate", "StateUpdate", "Action", "AlarmContributorStateUpdate", "AlarmContributorAction"}
 }
 
 // Known reports whether the model has the value.
-func (v HistoryItemType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v HistoryItemType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // LabelOptions is a structure of the model.
 type LabelOptions struct {
@@ -520,12 +520,12 @@ const (
 )
 
 // Values lists the values of RecentlyActive in the order of the model.
-func (RecentlyActive) Values() []RecentlyActive {
-	return []RecentlyActive{RecentlyActivePt3h}
+func (RecentlyActive) Values() []string {
+	return []string{"PT3H"}
 }
 
 // Known reports whether the model has the value.
-func (v RecentlyActive) Known() bool { return slices.Contains(v.Values(), v) }
+func (v RecentlyActive) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // ScanBy is an enum of the model.
 type ScanBy string
@@ -537,12 +537,12 @@ const (
 )
 
 // Values lists the values of ScanBy in the order of the model.
-func (ScanBy) Values() []ScanBy {
-	return []ScanBy{ScanByTimestampDescending, ScanByTimestampAscending}
+func (ScanBy) Values() []string {
+	return []string{"TimestampDescending", "TimestampAscending"}
 }
 
 // Known reports whether the model has the value.
-func (v ScanBy) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ScanBy) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // SetAlarmStateInput is a structure of the model.
 type SetAlarmStateInput struct {
@@ -587,12 +587,12 @@ const (
 )
 
 // Values lists the values of StandardUnit in the order of the model.
-func (StandardUnit) Values() []StandardUnit {
-	return []StandardUnit{StandardUnitSeconds, StandardUnitMicroseconds, StandardUnitMilliseconds, StandardUnitBytes, StandardUnitKilobytes, StandardUnitMegabytes, StandardUnitGigabytes, StandardUnitTerabytes, StandardUnitBits, StandardUnitKilobits, StandardUnitMegabits, StandardUnitGigabits, StandardUnitTerabits, StandardUnitPercent, StandardUnitCount, StandardUnitBytesSecond, StandardUnitKilobytesSecond, StandardUnitMegabytesSecond, StandardUnitGigabytesSecond, StandardUnitTerabytesSecond, StandardUnitBitsSecond, StandardUnitKilobitsSecond, StandardUnitMegabitsSecond, StandardUnitGigabitsSecond, StandardUnitTerabitsSecond, StandardUnitCountSecond, StandardUnitNone}
+func (StandardUnit) Values() []string {
+	return []string{"Seconds", "Microseconds", "Milliseconds", "Bytes", "Kilobytes", "Megabytes", "Gigabytes", "Terabytes", "Bits", "Kilobits", "Megabits", "Gigabits", "Terabits", "Percent", "Count", "Bytes/Second", "Kilobytes/Second", "Megabytes/Second", "Gigabytes/Second", "Terabytes/Second", "Bits/Second", "Kilobits/Second", "Megabits/Second", "Gigabits/Second", "Terabits/Second", "Count/Second", "None"}
 }
 
 // Known reports whether the model has the value.
-func (v StandardUnit) Known() bool { return slices.Contains(v.Values(), v) }
+func (v StandardUnit) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // StateValue is an enum of the model.
 type StateValue string
@@ -605,12 +605,12 @@ const (
 )
 
 // Values lists the values of StateValue in the order of the model.
-func (StateValue) Values() []StateValue {
-	return []StateValue{StateValueOK, StateValueAlarm, StateValueInsufficientData}
+func (StateValue) Values() []string {
+	return []string{"OK", "ALARM", "INSUFFICIENT_DATA"}
 }
 
 // Known reports whether the model has the value.
-func (v StateValue) Known() bool { return slices.Contains(v.Values(), v) }
+func (v StateValue) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // Statistic is an enum of the model.
 type Statistic string
@@ -625,12 +625,12 @@ const (
 )
 
 // Values lists the values of Statistic in the order of the model.
-func (Statistic) Values() []Statistic {
-	return []Statistic{StatisticSampleCount, StatisticAverage, StatisticSum, StatisticMinimum, StatisticMaximum}
+func (Statistic) Values() []string {
+	return []string{"SampleCount", "Average", "Sum", "Minimum", "Maximum"}
 }
 
 // Known reports whether the model has the value.
-func (v Statistic) Known() bool { return slices.Contains(v.Values(), v) }
+func (v Statistic) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // StatisticSet is a structure of the model.
 type StatisticSet struct {
@@ -652,12 +652,12 @@ const (
 )
 
 // Values lists the values of StatusCode in the order of the model.
-func (StatusCode) Values() []StatusCode {
-	return []StatusCode{StatusCodeComplete, StatusCodeInternalError, StatusCodePartialData, StatusCodeForbidden}
+func (StatusCode) Values() []string {
+	return []string{"Complete", "InternalError", "PartialData", "Forbidden"}
 }
 
 // Known reports whether the model has the value.
-func (v StatusCode) Known() bool { return slices.Contains(v.Values(), v) }
+func (v StatusCode) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // Tag is a structure of the model.
 type Tag struct {

@@ -202,12 +202,12 @@ const (
 )
 
 // Values lists the values of ApplicationRevisionSortBy in the order of the model.
-func (ApplicationRevisionSortBy) Values() []ApplicationRevisionSortBy {
-	return []ApplicationRevisionSortBy{ApplicationRevisionSortByRegisterTime, ApplicationRevisionSortByFirstUsedTime, ApplicationRevisionSortByLastUsedTime}
+func (ApplicationRevisionSortBy) Values() []string {
+	return []string{"registerTime", "firstUsedTime", "lastUsedTime"}
 }
 
 // Known reports whether the model has the value.
-func (v ApplicationRevisionSortBy) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ApplicationRevisionSortBy) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // AutoRollbackConfiguration is a structure of the model.
 type AutoRollbackConfiguration struct {
@@ -226,12 +226,12 @@ const (
 )
 
 // Values lists the values of AutoRollbackEvent in the order of the model.
-func (AutoRollbackEvent) Values() []AutoRollbackEvent {
-	return []AutoRollbackEvent{AutoRollbackEventDeploymentFailure, AutoRollbackEventDeploymentStopOnAlarm, AutoRollbackEventDeploymentStopOnRequest}
+func (AutoRollbackEvent) Values() []string {
+	return []string{"DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_ALARM", "DEPLOYMENT_STOP_ON_REQUEST"}
 }
 
 // Known reports whether the model has the value.
-func (v AutoRollbackEvent) Known() bool { return slices.Contains(v.Values(), v) }
+func (v AutoRollbackEvent) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // AutoScalingGroup is a structure of the model.
 type AutoScalingGroup struct {
@@ -322,12 +322,12 @@ const (
 )
 
 // Values lists the values of BundleType in the order of the model.
-func (BundleType) Values() []BundleType {
-	return []BundleType{BundleTypeTar, BundleTypeTgz, BundleTypeZip, BundleTypeYaml, BundleTypeJson}
+func (BundleType) Values() []string {
+	return []string{"tar", "tgz", "zip", "YAML", "JSON"}
 }
 
 // Known reports whether the model has the value.
-func (v BundleType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v BundleType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // CloudFormationTarget is a structure of the model.
 type CloudFormationTarget struct {
@@ -351,12 +351,12 @@ const (
 )
 
 // Values lists the values of ComputePlatform in the order of the model.
-func (ComputePlatform) Values() []ComputePlatform {
-	return []ComputePlatform{ComputePlatformServer, ComputePlatformLambda, ComputePlatformECS}
+func (ComputePlatform) Values() []string {
+	return []string{"Server", "Lambda", "ECS"}
 }
 
 // Known reports whether the model has the value.
-func (v ComputePlatform) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ComputePlatform) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // ContinueDeploymentInput is a structure of the model.
 type ContinueDeploymentInput struct {
@@ -486,12 +486,12 @@ const (
 )
 
 // Values lists the values of DeploymentCreator in the order of the model.
-func (DeploymentCreator) Values() []DeploymentCreator {
-	return []DeploymentCreator{DeploymentCreatorUser, DeploymentCreatorAutoscaling, DeploymentCreatorCodeDeployRollback, DeploymentCreatorCodeDeploy, DeploymentCreatorCodeDeployAutoUpdate, DeploymentCreatorCloudFormation, DeploymentCreatorCloudFormationRollback, DeploymentCreatorAutoscalingTermination}
+func (DeploymentCreator) Values() []string {
+	return []string{"user", "autoscaling", "codeDeployRollback", "CodeDeploy", "CodeDeployAutoUpdate", "CloudFormation", "CloudFormationRollback", "autoscalingTermination"}
 }
 
 // Known reports whether the model has the value.
-func (v DeploymentCreator) Known() bool { return slices.Contains(v.Values(), v) }
+func (v DeploymentCreator) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // DeploymentGroupInfo is a structure of the model.
 type DeploymentGroupInfo struct {
@@ -564,12 +564,12 @@ const (
 )
 
 // Values lists the values of DeploymentOption in the order of the model.
-func (DeploymentOption) Values() []DeploymentOption {
-	return []DeploymentOption{DeploymentOptionWithTrafficControl, DeploymentOptionWithoutTrafficControl}
+func (DeploymentOption) Values() []string {
+	return []string{"WITH_TRAFFIC_CONTROL", "WITHOUT_TRAFFIC_CONTROL"}
 }
 
 // Known reports whether the model has the value.
-func (v DeploymentOption) Known() bool { return slices.Contains(v.Values(), v) }
+func (v DeploymentOption) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // DeploymentOverview is a structure of the model.
 type DeploymentOverview struct {
@@ -591,12 +591,12 @@ const (
 )
 
 // Values lists the values of DeploymentReadyAction in the order of the model.
-func (DeploymentReadyAction) Values() []DeploymentReadyAction {
-	return []DeploymentReadyAction{DeploymentReadyActionContinueDeployment, DeploymentReadyActionStopDeployment}
+func (DeploymentReadyAction) Values() []string {
+	return []string{"CONTINUE_DEPLOYMENT", "STOP_DEPLOYMENT"}
 }
 
 // Known reports whether the model has the value.
-func (v DeploymentReadyAction) Known() bool { return slices.Contains(v.Values(), v) }
+func (v DeploymentReadyAction) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // DeploymentReadyOption is a structure of the model.
 type DeploymentReadyOption struct {
@@ -620,12 +620,12 @@ const (
 )
 
 // Values lists the values of DeploymentStatus in the order of the model.
-func (DeploymentStatus) Values() []DeploymentStatus {
-	return []DeploymentStatus{DeploymentStatusCreated, DeploymentStatusQueued, DeploymentStatusInProgress, DeploymentStatusBaking, DeploymentStatusSucceeded, DeploymentStatusFailed, DeploymentStatusStopped, DeploymentStatusReady}
+func (DeploymentStatus) Values() []string {
+	return []string{"Created", "Queued", "InProgress", "Baking", "Succeeded", "Failed", "Stopped", "Ready"}
 }
 
 // Known reports whether the model has the value.
-func (v DeploymentStatus) Known() bool { return slices.Contains(v.Values(), v) }
+func (v DeploymentStatus) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // DeploymentStyle is a structure of the model.
 type DeploymentStyle struct {
@@ -654,12 +654,12 @@ const (
 )
 
 // Values lists the values of DeploymentTargetType in the order of the model.
-func (DeploymentTargetType) Values() []DeploymentTargetType {
-	return []DeploymentTargetType{DeploymentTargetTypeInstanceTarget, DeploymentTargetTypeLambdaTarget, DeploymentTargetTypeECSTarget, DeploymentTargetTypeCloudFormationTarget}
+func (DeploymentTargetType) Values() []string {
+	return []string{"InstanceTarget", "LambdaTarget", "ECSTarget", "CloudFormationTarget"}
 }
 
 // Known reports whether the model has the value.
-func (v DeploymentTargetType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v DeploymentTargetType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // DeploymentType is an enum of the model.
 type DeploymentType string
@@ -671,12 +671,12 @@ const (
 )
 
 // Values lists the values of DeploymentType in the order of the model.
-func (DeploymentType) Values() []DeploymentType {
-	return []DeploymentType{DeploymentTypeInPlace, DeploymentTypeBlueGreen}
+func (DeploymentType) Values() []string {
+	return []string{"IN_PLACE", "BLUE_GREEN"}
 }
 
 // Known reports whether the model has the value.
-func (v DeploymentType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v DeploymentType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // DeploymentWaitType is an enum of the model.
 type DeploymentWaitType string
@@ -688,12 +688,12 @@ const (
 )
 
 // Values lists the values of DeploymentWaitType in the order of the model.
-func (DeploymentWaitType) Values() []DeploymentWaitType {
-	return []DeploymentWaitType{DeploymentWaitTypeReadyWait, DeploymentWaitTypeTerminationWait}
+func (DeploymentWaitType) Values() []string {
+	return []string{"READY_WAIT", "TERMINATION_WAIT"}
 }
 
 // Known reports whether the model has the value.
-func (v DeploymentWaitType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v DeploymentWaitType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // Diagnostics is a structure of the model.
 type Diagnostics struct {
@@ -721,12 +721,12 @@ const (
 )
 
 // Values lists the values of EC2TagFilterType in the order of the model.
-func (EC2TagFilterType) Values() []EC2TagFilterType {
-	return []EC2TagFilterType{EC2TagFilterTypeKeyOnly, EC2TagFilterTypeValueOnly, EC2TagFilterTypeKeyAndValue}
+func (EC2TagFilterType) Values() []string {
+	return []string{"KEY_ONLY", "VALUE_ONLY", "KEY_AND_VALUE"}
 }
 
 // Known reports whether the model has the value.
-func (v EC2TagFilterType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v EC2TagFilterType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // EC2TagSet is a structure of the model.
 type EC2TagSet struct {
@@ -809,12 +809,12 @@ const (
 )
 
 // Values lists the values of ErrorCode in the order of the model.
-func (ErrorCode) Values() []ErrorCode {
-	return []ErrorCode{ErrorCodeAgentIssue, ErrorCodeAlarmActive, ErrorCodeApplicationMissing, ErrorCodeAutoscalingValidationError, ErrorCodeAutoScalingConfiguration, ErrorCodeAutoScalingIamRolePermissions, ErrorCodeCodedeployResourceCannotBeFound, ErrorCodeCustomerApplicationUnhealthy, ErrorCodeDeploymentGroupMissing, ErrorCodeEcsUpdateError, ErrorCodeElasticLoadBalancingInvalid, ErrorCodeElbInvalidInstance, ErrorCodeHealthConstraints, ErrorCodeHealthConstraintsInvalid, ErrorCodeHookExecutionFailure, ErrorCodeIamRoleMissing, ErrorCodeIamRolePermissions, ErrorCodeInternalError, ErrorCodeInvalidEcsService, ErrorCodeInvalidLambdaConfiguration, ErrorCodeInvalidLambdaFunction, ErrorCodeInvalidRevision, ErrorCodeManualStop, ErrorCodeMissingBlueGreenDeploymentConfiguration, ErrorCodeMissingElbInformation, ErrorCodeMissingGithubToken, ErrorCodeNoEc2Subscription, ErrorCodeNoInstances, ErrorCodeOverMaxInstances, ErrorCodeResourceLimitExceeded, ErrorCodeRevisionMissing, ErrorCodeThrottled, ErrorCodeTimeout, ErrorCodeCloudformationStackFailure}
+func (ErrorCode) Values() []string {
+	return []string{"AGENT_ISSUE", "ALARM_ACTIVE", "APPLICATION_MISSING", "AUTOSCALING_VALIDATION_ERROR", "AUTO_SCALING_CONFIGURATION", "AUTO_SCALING_IAM_ROLE_PERMISSIONS", "CODEDEPLOY_RESOURCE_CANNOT_BE_FOUND", "CUSTOMER_APPLICATION_UNHEALTHY", "DEPLOYMENT_GROUP_MISSING", "ECS_UPDATE_ERROR", "ELASTIC_LOAD_BALANCING_INVALID", "ELB_INVALID_INSTANCE", "HEALTH_CONSTRAINTS", "HEALTH_CONSTRAINTS_INVALID", "HOOK_EXECUTION_FAILURE", "IAM_ROLE_MISSING", "IAM_ROLE_PERMISSIONS", "INTERNAL_ERROR", "INVALID_ECS_SERVICE", "INVALID_LAMBDA_CONFIGURATION", "INVALID_LAMBDA_FUNCTION", "INVALID_REVISION", "MANUAL_STOP", "MISSING_BLUE_GREEN_DEPLOYMENT_CONFIGURATION", "MISSING_ELB_INFORMATION", "MISSING_GITHUB_TOKEN", "NO_EC2_SUBSCRIPTION", "NO_INSTANCES", "OVER_MAX_INSTANCES", "RESOURCE_LIMIT_EXCEEDED", "REVISION_MISSING", "THROTTLED", "TIMEOUT", "CLOUDFORMATION_STACK_FAILURE"}
 }
 
 // Known reports whether the model has the value.
-func (v ErrorCode) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ErrorCode) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // ErrorInformation is a structure of the model.
 type ErrorInformation struct {
@@ -833,12 +833,12 @@ const (
 )
 
 // Values lists the values of FileExistsBehavior in the order of the model.
-func (FileExistsBehavior) Values() []FileExistsBehavior {
-	return []FileExistsBehavior{FileExistsBehaviorDisallow, FileExistsBehaviorOverwrite, FileExistsBehaviorRetain}
+func (FileExistsBehavior) Values() []string {
+	return []string{"DISALLOW", "OVERWRITE", "RETAIN"}
 }
 
 // Known reports whether the model has the value.
-func (v FileExistsBehavior) Known() bool { return slices.Contains(v.Values(), v) }
+func (v FileExistsBehavior) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // GenericRevisionInfo is a structure of the model.
 type GenericRevisionInfo struct {
@@ -930,12 +930,12 @@ const (
 )
 
 // Values lists the values of GreenFleetProvisioningAction in the order of the model.
-func (GreenFleetProvisioningAction) Values() []GreenFleetProvisioningAction {
-	return []GreenFleetProvisioningAction{GreenFleetProvisioningActionDiscoverExisting, GreenFleetProvisioningActionCopyAutoScalingGroup}
+func (GreenFleetProvisioningAction) Values() []string {
+	return []string{"DISCOVER_EXISTING", "COPY_AUTO_SCALING_GROUP"}
 }
 
 // Known reports whether the model has the value.
-func (v GreenFleetProvisioningAction) Known() bool { return slices.Contains(v.Values(), v) }
+func (v GreenFleetProvisioningAction) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // GreenFleetProvisioningOption is a structure of the model.
 type GreenFleetProvisioningOption struct {
@@ -952,12 +952,12 @@ const (
 )
 
 // Values lists the values of InstanceAction in the order of the model.
-func (InstanceAction) Values() []InstanceAction {
-	return []InstanceAction{InstanceActionTerminate, InstanceActionKeepAlive}
+func (InstanceAction) Values() []string {
+	return []string{"TERMINATE", "KEEP_ALIVE"}
 }
 
 // Known reports whether the model has the value.
-func (v InstanceAction) Known() bool { return slices.Contains(v.Values(), v) }
+func (v InstanceAction) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // InstanceTarget is a structure of the model.
 type InstanceTarget struct {
@@ -1012,12 +1012,12 @@ const (
 )
 
 // Values lists the values of LifecycleErrorCode in the order of the model.
-func (LifecycleErrorCode) Values() []LifecycleErrorCode {
-	return []LifecycleErrorCode{LifecycleErrorCodeSuccess, LifecycleErrorCodeScriptMissing, LifecycleErrorCodeScriptNotExecutable, LifecycleErrorCodeScriptTimedOut, LifecycleErrorCodeScriptFailed, LifecycleErrorCodeUnknownError}
+func (LifecycleErrorCode) Values() []string {
+	return []string{"Success", "ScriptMissing", "ScriptNotExecutable", "ScriptTimedOut", "ScriptFailed", "UnknownError"}
 }
 
 // Known reports whether the model has the value.
-func (v LifecycleErrorCode) Known() bool { return slices.Contains(v.Values(), v) }
+func (v LifecycleErrorCode) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // LifecycleEvent is a structure of the model.
 type LifecycleEvent struct {
@@ -1042,12 +1042,12 @@ const (
 )
 
 // Values lists the values of LifecycleEventStatus in the order of the model.
-func (LifecycleEventStatus) Values() []LifecycleEventStatus {
-	return []LifecycleEventStatus{LifecycleEventStatusPending, LifecycleEventStatusInProgress, LifecycleEventStatusSucceeded, LifecycleEventStatusFailed, LifecycleEventStatusSkipped, LifecycleEventStatusUnknown}
+func (LifecycleEventStatus) Values() []string {
+	return []string{"Pending", "InProgress", "Succeeded", "Failed", "Skipped", "Unknown"}
 }
 
 // Known reports whether the model has the value.
-func (v LifecycleEventStatus) Known() bool { return slices.Contains(v.Values(), v) }
+func (v LifecycleEventStatus) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // ListApplicationRevisionsInput is a structure of the model.
 type ListApplicationRevisionsInput struct {
@@ -1141,12 +1141,12 @@ const (
 )
 
 // Values lists the values of ListStateFilterAction in the order of the model.
-func (ListStateFilterAction) Values() []ListStateFilterAction {
-	return []ListStateFilterAction{ListStateFilterActionInclude, ListStateFilterActionExclude, ListStateFilterActionIgnore}
+func (ListStateFilterAction) Values() []string {
+	return []string{"include", "exclude", "ignore"}
 }
 
 // Known reports whether the model has the value.
-func (v ListStateFilterAction) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ListStateFilterAction) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // ListTagsForResourceInput is a structure of the model.
 type ListTagsForResourceInput struct {
@@ -1189,12 +1189,12 @@ const (
 )
 
 // Values lists the values of MinimumHealthyHostsPerZoneType in the order of the model.
-func (MinimumHealthyHostsPerZoneType) Values() []MinimumHealthyHostsPerZoneType {
-	return []MinimumHealthyHostsPerZoneType{MinimumHealthyHostsPerZoneTypeHostCount, MinimumHealthyHostsPerZoneTypeFleetPercent}
+func (MinimumHealthyHostsPerZoneType) Values() []string {
+	return []string{"HOST_COUNT", "FLEET_PERCENT"}
 }
 
 // Known reports whether the model has the value.
-func (v MinimumHealthyHostsPerZoneType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v MinimumHealthyHostsPerZoneType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // MinimumHealthyHostsType is an enum of the model.
 type MinimumHealthyHostsType string
@@ -1206,12 +1206,12 @@ const (
 )
 
 // Values lists the values of MinimumHealthyHostsType in the order of the model.
-func (MinimumHealthyHostsType) Values() []MinimumHealthyHostsType {
-	return []MinimumHealthyHostsType{MinimumHealthyHostsTypeHostCount, MinimumHealthyHostsTypeFleetPercent}
+func (MinimumHealthyHostsType) Values() []string {
+	return []string{"HOST_COUNT", "FLEET_PERCENT"}
 }
 
 // Known reports whether the model has the value.
-func (v MinimumHealthyHostsType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v MinimumHealthyHostsType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // OnPremisesTagSet is a structure of the model.
 type OnPremisesTagSet struct {
@@ -1228,12 +1228,12 @@ const (
 )
 
 // Values lists the values of OutdatedInstancesStrategy in the order of the model.
-func (OutdatedInstancesStrategy) Values() []OutdatedInstancesStrategy {
-	return []OutdatedInstancesStrategy{OutdatedInstancesStrategyUpdate, OutdatedInstancesStrategyIgnore}
+func (OutdatedInstancesStrategy) Values() []string {
+	return []string{"UPDATE", "IGNORE"}
 }
 
 // Known reports whether the model has the value.
-func (v OutdatedInstancesStrategy) Known() bool { return slices.Contains(v.Values(), v) }
+func (v OutdatedInstancesStrategy) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // PutLifecycleEventHookExecutionStatusInput is a structure of the model.
 type PutLifecycleEventHookExecutionStatusInput struct {
@@ -1293,12 +1293,12 @@ const (
 )
 
 // Values lists the values of RevisionLocationType in the order of the model.
-func (RevisionLocationType) Values() []RevisionLocationType {
-	return []RevisionLocationType{RevisionLocationTypeS3, RevisionLocationTypeGitHub, RevisionLocationTypeString, RevisionLocationTypeAppSpecContent}
+func (RevisionLocationType) Values() []string {
+	return []string{"S3", "GitHub", "String", "AppSpecContent"}
 }
 
 // Known reports whether the model has the value.
-func (v RevisionLocationType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v RevisionLocationType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // RollbackInfo is a structure of the model.
 type RollbackInfo struct {
@@ -1331,12 +1331,12 @@ const (
 )
 
 // Values lists the values of SortOrder in the order of the model.
-func (SortOrder) Values() []SortOrder {
-	return []SortOrder{SortOrderAscending, SortOrderDescending}
+func (SortOrder) Values() []string {
+	return []string{"ascending", "descending"}
 }
 
 // Known reports whether the model has the value.
-func (v SortOrder) Known() bool { return slices.Contains(v.Values(), v) }
+func (v SortOrder) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // StopDeploymentInput is a structure of the model.
 type StopDeploymentInput struct {
@@ -1360,12 +1360,12 @@ const (
 )
 
 // Values lists the values of StopStatus in the order of the model.
-func (StopStatus) Values() []StopStatus {
-	return []StopStatus{StopStatusPending, StopStatusSucceeded}
+func (StopStatus) Values() []string {
+	return []string{"Pending", "Succeeded"}
 }
 
 // Known reports whether the model has the value.
-func (v StopStatus) Known() bool { return slices.Contains(v.Values(), v) }
+func (v StopStatus) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // Tag is a structure of the model.
 type Tag struct {
@@ -1391,12 +1391,12 @@ const (
 )
 
 // Values lists the values of TagFilterType in the order of the model.
-func (TagFilterType) Values() []TagFilterType {
-	return []TagFilterType{TagFilterTypeKeyOnly, TagFilterTypeValueOnly, TagFilterTypeKeyAndValue}
+func (TagFilterType) Values() []string {
+	return []string{"KEY_ONLY", "VALUE_ONLY", "KEY_AND_VALUE"}
 }
 
 // Known reports whether the model has the value.
-func (v TagFilterType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v TagFilterType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // TagResourceInput is a structure of the model.
 type TagResourceInput struct {
@@ -1418,12 +1418,12 @@ const (
 )
 
 // Values lists the values of TargetFilterName in the order of the model.
-func (TargetFilterName) Values() []TargetFilterName {
-	return []TargetFilterName{TargetFilterNameTargetStatus, TargetFilterNameServerInstanceLabel}
+func (TargetFilterName) Values() []string {
+	return []string{"TargetStatus", "ServerInstanceLabel"}
 }
 
 // Known reports whether the model has the value.
-func (v TargetFilterName) Known() bool { return slices.Contains(v.Values(), v) }
+func (v TargetFilterName) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // TargetGroupInfo is a structure of the model.
 type TargetGroupInfo struct {
@@ -1454,12 +1454,12 @@ const (
 )
 
 // Values lists the values of TargetLabel in the order of the model.
-func (TargetLabel) Values() []TargetLabel {
-	return []TargetLabel{TargetLabelBlue, TargetLabelGreen}
+func (TargetLabel) Values() []string {
+	return []string{"Blue", "Green"}
 }
 
 // Known reports whether the model has the value.
-func (v TargetLabel) Known() bool { return slices.Contains(v.Values(), v) }
+func (v TargetLabel) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // TargetStatus is an enum of the model.
 type TargetStatus string
@@ -1476,12 +1476,12 @@ const (
 )
 
 // Values lists the values of TargetStatus in the order of the model.
-func (TargetStatus) Values() []TargetStatus {
-	return []TargetStatus{TargetStatusPending, TargetStatusInProgress, TargetStatusSucceeded, TargetStatusFailed, TargetStatusSkipped, TargetStatusUnknown, TargetStatusReady}
+func (TargetStatus) Values() []string {
+	return []string{"Pending", "InProgress", "Succeeded", "Failed", "Skipped", "Unknown", "Ready"}
 }
 
 // Known reports whether the model has the value.
-func (v TargetStatus) Known() bool { return slices.Contains(v.Values(), v) }
+func (v TargetStatus) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // TimeBasedCanary is a structure of the model.
 type TimeBasedCanary struct {
@@ -1524,12 +1524,12 @@ const (
 )
 
 // Values lists the values of TrafficRoutingType in the order of the model.
-func (TrafficRoutingType) Values() []TrafficRoutingType {
-	return []TrafficRoutingType{TrafficRoutingTypeTimeBasedCanary, TrafficRoutingTypeTimeBasedLinear, TrafficRoutingTypeAllAtOnce}
+func (TrafficRoutingType) Values() []string {
+	return []string{"TimeBasedCanary", "TimeBasedLinear", "AllAtOnce"}
 }
 
 // Known reports whether the model has the value.
-func (v TrafficRoutingType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v TrafficRoutingType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // TriggerConfig is a structure of the model.
 type TriggerConfig struct {
@@ -1556,12 +1556,12 @@ const (
 )
 
 // Values lists the values of TriggerEventType in the order of the model.
-func (TriggerEventType) Values() []TriggerEventType {
-	return []TriggerEventType{TriggerEventTypeDeploymentStart, TriggerEventTypeDeploymentSuccess, TriggerEventTypeDeploymentFailure, TriggerEventTypeDeploymentStop, TriggerEventTypeDeploymentRollback, TriggerEventTypeDeploymentReady, TriggerEventTypeInstanceStart, TriggerEventTypeInstanceSuccess, TriggerEventTypeInstanceFailure, TriggerEventTypeInstanceReady}
+func (TriggerEventType) Values() []string {
+	return []string{"DeploymentStart", "DeploymentSuccess", "DeploymentFailure", "DeploymentStop", "DeploymentRollback", "DeploymentReady", "InstanceStart", "InstanceSuccess", "InstanceFailure", "InstanceReady"}
 }
 
 // Known reports whether the model has the value.
-func (v TriggerEventType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v TriggerEventType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // UntagResourceInput is a structure of the model.
 type UntagResourceInput struct {

@@ -108,12 +108,12 @@ const (
 )
 
 // Values lists the values of ApplicationProtocol in the order of the model.
-func (ApplicationProtocol) Values() []ApplicationProtocol {
-	return []ApplicationProtocol{ApplicationProtocolHttp, ApplicationProtocolHttp2, ApplicationProtocolGrpc}
+func (ApplicationProtocol) Values() []string {
+	return []string{"http", "http2", "grpc"}
 }
 
 // Known reports whether the model has the value.
-func (v ApplicationProtocol) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ApplicationProtocol) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // AssignPublicIp is an enum of the model.
 type AssignPublicIp string
@@ -125,12 +125,12 @@ const (
 )
 
 // Values lists the values of AssignPublicIp in the order of the model.
-func (AssignPublicIp) Values() []AssignPublicIp {
-	return []AssignPublicIp{AssignPublicIpEnabled, AssignPublicIpDisabled}
+func (AssignPublicIp) Values() []string {
+	return []string{"ENABLED", "DISABLED"}
 }
 
 // Known reports whether the model has the value.
-func (v AssignPublicIp) Known() bool { return slices.Contains(v.Values(), v) }
+func (v AssignPublicIp) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // Attachment is a structure of the model.
 type Attachment struct {
@@ -158,12 +158,12 @@ const (
 )
 
 // Values lists the values of AvailabilityZoneRebalancing in the order of the model.
-func (AvailabilityZoneRebalancing) Values() []AvailabilityZoneRebalancing {
-	return []AvailabilityZoneRebalancing{AvailabilityZoneRebalancingEnabled, AvailabilityZoneRebalancingDisabled}
+func (AvailabilityZoneRebalancing) Values() []string {
+	return []string{"ENABLED", "DISABLED"}
 }
 
 // Known reports whether the model has the value.
-func (v AvailabilityZoneRebalancing) Known() bool { return slices.Contains(v.Values(), v) }
+func (v AvailabilityZoneRebalancing) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // AwsVpcConfiguration is a structure of the model.
 type AwsVpcConfiguration struct {
@@ -182,12 +182,12 @@ const (
 )
 
 // Values lists the values of CPUArchitecture in the order of the model.
-func (CPUArchitecture) Values() []CPUArchitecture {
-	return []CPUArchitecture{CPUArchitectureX8664, CPUArchitectureArm64}
+func (CPUArchitecture) Values() []string {
+	return []string{"X86_64", "ARM64"}
 }
 
 // Known reports whether the model has the value.
-func (v CPUArchitecture) Known() bool { return slices.Contains(v.Values(), v) }
+func (v CPUArchitecture) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // CanaryConfiguration is a structure of the model.
 type CanaryConfiguration struct {
@@ -241,12 +241,12 @@ const (
 )
 
 // Values lists the values of ClusterField in the order of the model.
-func (ClusterField) Values() []ClusterField {
-	return []ClusterField{ClusterFieldAttachments, ClusterFieldConfigurations, ClusterFieldSettings, ClusterFieldStatistics, ClusterFieldTags}
+func (ClusterField) Values() []string {
+	return []string{"ATTACHMENTS", "CONFIGURATIONS", "SETTINGS", "STATISTICS", "TAGS"}
 }
 
 // Known reports whether the model has the value.
-func (v ClusterField) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ClusterField) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // ClusterServiceConnectDefaults is a structure of the model.
 type ClusterServiceConnectDefaults struct {
@@ -273,12 +273,12 @@ const (
 )
 
 // Values lists the values of ClusterSettingName in the order of the model.
-func (ClusterSettingName) Values() []ClusterSettingName {
-	return []ClusterSettingName{ClusterSettingNameContainerInsights}
+func (ClusterSettingName) Values() []string {
+	return []string{"containerInsights"}
 }
 
 // Known reports whether the model has the value.
-func (v ClusterSettingName) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ClusterSettingName) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // Compatibility is an enum of the model.
 type Compatibility string
@@ -292,12 +292,12 @@ const (
 )
 
 // Values lists the values of Compatibility in the order of the model.
-func (Compatibility) Values() []Compatibility {
-	return []Compatibility{CompatibilityEC2, CompatibilityFargate, CompatibilityExternal, CompatibilityManagedInstances}
+func (Compatibility) Values() []string {
+	return []string{"EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES"}
 }
 
 // Known reports whether the model has the value.
-func (v Compatibility) Known() bool { return slices.Contains(v.Values(), v) }
+func (v Compatibility) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // Connectivity is an enum of the model.
 type Connectivity string
@@ -309,12 +309,12 @@ const (
 )
 
 // Values lists the values of Connectivity in the order of the model.
-func (Connectivity) Values() []Connectivity {
-	return []Connectivity{ConnectivityConnected, ConnectivityDisconnected}
+func (Connectivity) Values() []string {
+	return []string{"CONNECTED", "DISCONNECTED"}
 }
 
 // Known reports whether the model has the value.
-func (v Connectivity) Known() bool { return slices.Contains(v.Values(), v) }
+func (v Connectivity) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // Container is a structure of the model.
 type Container struct {
@@ -349,12 +349,12 @@ const (
 )
 
 // Values lists the values of ContainerCondition in the order of the model.
-func (ContainerCondition) Values() []ContainerCondition {
-	return []ContainerCondition{ContainerConditionStart, ContainerConditionComplete, ContainerConditionSuccess, ContainerConditionHealthy}
+func (ContainerCondition) Values() []string {
+	return []string{"START", "COMPLETE", "SUCCESS", "HEALTHY"}
 }
 
 // Known reports whether the model has the value.
-func (v ContainerCondition) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ContainerCondition) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // ContainerDefinition is a structure of the model.
 type ContainerDefinition struct {
@@ -619,12 +619,12 @@ const (
 )
 
 // Values lists the values of DeploymentControllerType in the order of the model.
-func (DeploymentControllerType) Values() []DeploymentControllerType {
-	return []DeploymentControllerType{DeploymentControllerTypeECS, DeploymentControllerTypeCodeDeploy, DeploymentControllerTypeExternal}
+func (DeploymentControllerType) Values() []string {
+	return []string{"ECS", "CODE_DEPLOY", "EXTERNAL"}
 }
 
 // Known reports whether the model has the value.
-func (v DeploymentControllerType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v DeploymentControllerType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // DeploymentEphemeralStorage is a structure of the model.
 type DeploymentEphemeralStorage struct {
@@ -651,12 +651,12 @@ const (
 )
 
 // Values lists the values of DeploymentLifecycleHookAction in the order of the model.
-func (DeploymentLifecycleHookAction) Values() []DeploymentLifecycleHookAction {
-	return []DeploymentLifecycleHookAction{DeploymentLifecycleHookActionRollback, DeploymentLifecycleHookActionContinue}
+func (DeploymentLifecycleHookAction) Values() []string {
+	return []string{"ROLLBACK", "CONTINUE"}
 }
 
 // Known reports whether the model has the value.
-func (v DeploymentLifecycleHookAction) Known() bool { return slices.Contains(v.Values(), v) }
+func (v DeploymentLifecycleHookAction) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // DeploymentLifecycleHookDetail is a structure of the model.
 type DeploymentLifecycleHookDetail struct {
@@ -684,12 +684,12 @@ const (
 )
 
 // Values lists the values of DeploymentLifecycleHookStage in the order of the model.
-func (DeploymentLifecycleHookStage) Values() []DeploymentLifecycleHookStage {
-	return []DeploymentLifecycleHookStage{DeploymentLifecycleHookStageReconcileService, DeploymentLifecycleHookStagePreScaleUp, DeploymentLifecycleHookStagePostScaleUp, DeploymentLifecycleHookStageTestTrafficShift, DeploymentLifecycleHookStagePostTestTrafficShift, DeploymentLifecycleHookStagePreProductionTrafficShift, DeploymentLifecycleHookStageProductionTrafficShift, DeploymentLifecycleHookStagePostProductionTrafficShift}
+func (DeploymentLifecycleHookStage) Values() []string {
+	return []string{"RECONCILE_SERVICE", "PRE_SCALE_UP", "POST_SCALE_UP", "TEST_TRAFFIC_SHIFT", "POST_TEST_TRAFFIC_SHIFT", "PRE_PRODUCTION_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT"}
 }
 
 // Known reports whether the model has the value.
-func (v DeploymentLifecycleHookStage) Known() bool { return slices.Contains(v.Values(), v) }
+func (v DeploymentLifecycleHookStage) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // DeploymentLifecycleHookStatus is an enum of the model.
 type DeploymentLifecycleHookStatus string
@@ -704,12 +704,12 @@ const (
 )
 
 // Values lists the values of DeploymentLifecycleHookStatus in the order of the model.
-func (DeploymentLifecycleHookStatus) Values() []DeploymentLifecycleHookStatus {
-	return []DeploymentLifecycleHookStatus{DeploymentLifecycleHookStatusAwaitingAction, DeploymentLifecycleHookStatusInProgress, DeploymentLifecycleHookStatusSucceeded, DeploymentLifecycleHookStatusFailed, DeploymentLifecycleHookStatusTimedOut}
+func (DeploymentLifecycleHookStatus) Values() []string {
+	return []string{"AWAITING_ACTION", "IN_PROGRESS", "SUCCEEDED", "FAILED", "TIMED_OUT"}
 }
 
 // Known reports whether the model has the value.
-func (v DeploymentLifecycleHookStatus) Known() bool { return slices.Contains(v.Values(), v) }
+func (v DeploymentLifecycleHookStatus) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // DeploymentLifecycleHookTargetType is an enum of the model.
 type DeploymentLifecycleHookTargetType string
@@ -721,12 +721,14 @@ const (
 )
 
 // Values lists the values of DeploymentLifecycleHookTargetType in the order of the model.
-func (DeploymentLifecycleHookTargetType) Values() []DeploymentLifecycleHookTargetType {
-	return []DeploymentLifecycleHookTargetType{DeploymentLifecycleHookTargetTypeAwsLambda, DeploymentLifecycleHookTargetTypePause}
+func (DeploymentLifecycleHookTargetType) Values() []string {
+	return []string{"AWS_LAMBDA", "PAUSE"}
 }
 
 // Known reports whether the model has the value.
-func (v DeploymentLifecycleHookTargetType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v DeploymentLifecycleHookTargetType) Known() bool {
+	return slices.Contains(v.Values(), string(v))
+}
 
 // DeploymentLifecycleHookTimeoutConfiguration is a structure of the model.
 type DeploymentLifecycleHookTimeoutConfiguration struct {
@@ -745,12 +747,12 @@ const (
 )
 
 // Values lists the values of DeploymentRolloutState in the order of the model.
-func (DeploymentRolloutState) Values() []DeploymentRolloutState {
-	return []DeploymentRolloutState{DeploymentRolloutStateCompleted, DeploymentRolloutStateFailed, DeploymentRolloutStateInProgress}
+func (DeploymentRolloutState) Values() []string {
+	return []string{"COMPLETED", "FAILED", "IN_PROGRESS"}
 }
 
 // Known reports whether the model has the value.
-func (v DeploymentRolloutState) Known() bool { return slices.Contains(v.Values(), v) }
+func (v DeploymentRolloutState) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // DeploymentStrategy is an enum of the model.
 type DeploymentStrategy string
@@ -764,12 +766,12 @@ const (
 )
 
 // Values lists the values of DeploymentStrategy in the order of the model.
-func (DeploymentStrategy) Values() []DeploymentStrategy {
-	return []DeploymentStrategy{DeploymentStrategyRolling, DeploymentStrategyBlueGreen, DeploymentStrategyLinear, DeploymentStrategyCanary}
+func (DeploymentStrategy) Values() []string {
+	return []string{"ROLLING", "BLUE_GREEN", "LINEAR", "CANARY"}
 }
 
 // Known reports whether the model has the value.
-func (v DeploymentStrategy) Known() bool { return slices.Contains(v.Values(), v) }
+func (v DeploymentStrategy) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // DeregisterTaskDefinitionRequest is a structure of the model.
 type DeregisterTaskDefinitionRequest struct {
@@ -867,12 +869,12 @@ const (
 )
 
 // Values lists the values of DesiredStatus in the order of the model.
-func (DesiredStatus) Values() []DesiredStatus {
-	return []DesiredStatus{DesiredStatusRunning, DesiredStatusPending, DesiredStatusStopped}
+func (DesiredStatus) Values() []string {
+	return []string{"RUNNING", "PENDING", "STOPPED"}
 }
 
 // Known reports whether the model has the value.
-func (v DesiredStatus) Known() bool { return slices.Contains(v.Values(), v) }
+func (v DesiredStatus) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // Device is a structure of the model.
 type Device struct {
@@ -892,12 +894,12 @@ const (
 )
 
 // Values lists the values of DeviceCgroupPermission in the order of the model.
-func (DeviceCgroupPermission) Values() []DeviceCgroupPermission {
-	return []DeviceCgroupPermission{DeviceCgroupPermissionRead, DeviceCgroupPermissionWrite, DeviceCgroupPermissionMknod}
+func (DeviceCgroupPermission) Values() []string {
+	return []string{"read", "write", "mknod"}
 }
 
 // Known reports whether the model has the value.
-func (v DeviceCgroupPermission) Known() bool { return slices.Contains(v.Values(), v) }
+func (v DeviceCgroupPermission) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // DockerVolumeConfiguration is a structure of the model.
 type DockerVolumeConfiguration struct {
@@ -917,12 +919,12 @@ const (
 )
 
 // Values lists the values of EBSResourceType in the order of the model.
-func (EBSResourceType) Values() []EBSResourceType {
-	return []EBSResourceType{EBSResourceTypeVolume}
+func (EBSResourceType) Values() []string {
+	return []string{"volume"}
 }
 
 // Known reports whether the model has the value.
-func (v EBSResourceType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v EBSResourceType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // EBSTagSpecification is a structure of the model.
 type EBSTagSpecification struct {
@@ -947,12 +949,12 @@ const (
 )
 
 // Values lists the values of EFSAuthorizationConfigIAM in the order of the model.
-func (EFSAuthorizationConfigIAM) Values() []EFSAuthorizationConfigIAM {
-	return []EFSAuthorizationConfigIAM{EFSAuthorizationConfigIAMEnabled, EFSAuthorizationConfigIAMDisabled}
+func (EFSAuthorizationConfigIAM) Values() []string {
+	return []string{"ENABLED", "DISABLED"}
 }
 
 // Known reports whether the model has the value.
-func (v EFSAuthorizationConfigIAM) Known() bool { return slices.Contains(v.Values(), v) }
+func (v EFSAuthorizationConfigIAM) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // EFSTransitEncryption is an enum of the model.
 type EFSTransitEncryption string
@@ -964,12 +966,12 @@ const (
 )
 
 // Values lists the values of EFSTransitEncryption in the order of the model.
-func (EFSTransitEncryption) Values() []EFSTransitEncryption {
-	return []EFSTransitEncryption{EFSTransitEncryptionEnabled, EFSTransitEncryptionDisabled}
+func (EFSTransitEncryption) Values() []string {
+	return []string{"ENABLED", "DISABLED"}
 }
 
 // Known reports whether the model has the value.
-func (v EFSTransitEncryption) Known() bool { return slices.Contains(v.Values(), v) }
+func (v EFSTransitEncryption) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // EFSVolumeConfiguration is a structure of the model.
 type EFSVolumeConfiguration struct {
@@ -995,12 +997,12 @@ const (
 )
 
 // Values lists the values of EnvironmentFileType in the order of the model.
-func (EnvironmentFileType) Values() []EnvironmentFileType {
-	return []EnvironmentFileType{EnvironmentFileTypeS3}
+func (EnvironmentFileType) Values() []string {
+	return []string{"s3"}
 }
 
 // Known reports whether the model has the value.
-func (v EnvironmentFileType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v EnvironmentFileType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // EphemeralStorage is a structure of the model.
 type EphemeralStorage struct {
@@ -1034,12 +1036,12 @@ const (
 )
 
 // Values lists the values of ExecuteCommandLogging in the order of the model.
-func (ExecuteCommandLogging) Values() []ExecuteCommandLogging {
-	return []ExecuteCommandLogging{ExecuteCommandLoggingNone, ExecuteCommandLoggingDefault, ExecuteCommandLoggingOverride}
+func (ExecuteCommandLogging) Values() []string {
+	return []string{"NONE", "DEFAULT", "OVERRIDE"}
 }
 
 // Known reports whether the model has the value.
-func (v ExecuteCommandLogging) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ExecuteCommandLogging) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // FSxWindowsFileServerAuthorizationConfig is a structure of the model.
 type FSxWindowsFileServerAuthorizationConfig struct {
@@ -1077,12 +1079,12 @@ const (
 )
 
 // Values lists the values of FirelensConfigurationType in the order of the model.
-func (FirelensConfigurationType) Values() []FirelensConfigurationType {
-	return []FirelensConfigurationType{FirelensConfigurationTypeFluentd, FirelensConfigurationTypeFluentbit}
+func (FirelensConfigurationType) Values() []string {
+	return []string{"fluentd", "fluentbit"}
 }
 
 // Known reports whether the model has the value.
-func (v FirelensConfigurationType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v FirelensConfigurationType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // HealthCheck is a structure of the model.
 type HealthCheck struct {
@@ -1104,12 +1106,12 @@ const (
 )
 
 // Values lists the values of HealthStatus in the order of the model.
-func (HealthStatus) Values() []HealthStatus {
-	return []HealthStatus{HealthStatusHealthy, HealthStatusUnhealthy, HealthStatusUnknown}
+func (HealthStatus) Values() []string {
+	return []string{"HEALTHY", "UNHEALTHY", "UNKNOWN"}
 }
 
 // Known reports whether the model has the value.
-func (v HealthStatus) Known() bool { return slices.Contains(v.Values(), v) }
+func (v HealthStatus) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // HostEntry is a structure of the model.
 type HostEntry struct {
@@ -1145,12 +1147,12 @@ const (
 )
 
 // Values lists the values of IpcMode in the order of the model.
-func (IpcMode) Values() []IpcMode {
-	return []IpcMode{IpcModeHost, IpcModeTask, IpcModeNone}
+func (IpcMode) Values() []string {
+	return []string{"host", "task", "none"}
 }
 
 // Known reports whether the model has the value.
-func (v IpcMode) Known() bool { return slices.Contains(v.Values(), v) }
+func (v IpcMode) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // KernelCapabilities is a structure of the model.
 type KernelCapabilities struct {
@@ -1176,12 +1178,12 @@ const (
 )
 
 // Values lists the values of LaunchType in the order of the model.
-func (LaunchType) Values() []LaunchType {
-	return []LaunchType{LaunchTypeEC2, LaunchTypeFargate, LaunchTypeExternal, LaunchTypeManagedInstances}
+func (LaunchType) Values() []string {
+	return []string{"EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES"}
 }
 
 // Known reports whether the model has the value.
-func (v LaunchType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v LaunchType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // LinearConfiguration is a structure of the model.
 type LinearConfiguration struct {
@@ -1335,12 +1337,12 @@ const (
 )
 
 // Values lists the values of LogDriver in the order of the model.
-func (LogDriver) Values() []LogDriver {
-	return []LogDriver{LogDriverJsonFile, LogDriverSyslog, LogDriverJournald, LogDriverGelf, LogDriverFluentd, LogDriverAwslogs, LogDriverSplunk, LogDriverAwsfirelens}
+func (LogDriver) Values() []string {
+	return []string{"json-file", "syslog", "journald", "gelf", "fluentd", "awslogs", "splunk", "awsfirelens"}
 }
 
 // Known reports whether the model has the value.
-func (v LogDriver) Known() bool { return slices.Contains(v.Values(), v) }
+func (v LogDriver) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // ManagedAgent is a structure of the model.
 type ManagedAgent struct {
@@ -1359,12 +1361,12 @@ const (
 )
 
 // Values lists the values of ManagedAgentName in the order of the model.
-func (ManagedAgentName) Values() []ManagedAgentName {
-	return []ManagedAgentName{ManagedAgentNameExecuteCommandAgent}
+func (ManagedAgentName) Values() []string {
+	return []string{"ExecuteCommandAgent"}
 }
 
 // Known reports whether the model has the value.
-func (v ManagedAgentName) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ManagedAgentName) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // ManagedStorageConfiguration is a structure of the model.
 type ManagedStorageConfiguration struct {
@@ -1413,12 +1415,12 @@ const (
 )
 
 // Values lists the values of NetworkMode in the order of the model.
-func (NetworkMode) Values() []NetworkMode {
-	return []NetworkMode{NetworkModeBridge, NetworkModeHost, NetworkModeAwsvpc, NetworkModeNone}
+func (NetworkMode) Values() []string {
+	return []string{"bridge", "host", "awsvpc", "none"}
 }
 
 // Known reports whether the model has the value.
-func (v NetworkMode) Known() bool { return slices.Contains(v.Values(), v) }
+func (v NetworkMode) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // OSFamily is an enum of the model.
 type OSFamily string
@@ -1438,12 +1440,12 @@ const (
 )
 
 // Values lists the values of OSFamily in the order of the model.
-func (OSFamily) Values() []OSFamily {
-	return []OSFamily{OSFamilyWindowsServer2019Full, OSFamilyWindowsServer2019Core, OSFamilyWindowsServer2016Full, OSFamilyWindowsServer2004Core, OSFamilyWindowsServer2022Core, OSFamilyWindowsServer2022Full, OSFamilyWindowsServer2025Core, OSFamilyWindowsServer2025Full, OSFamilyWindowsServer20h2Core, OSFamilyLinux}
+func (OSFamily) Values() []string {
+	return []string{"WINDOWS_SERVER_2019_FULL", "WINDOWS_SERVER_2019_CORE", "WINDOWS_SERVER_2016_FULL", "WINDOWS_SERVER_2004_CORE", "WINDOWS_SERVER_2022_CORE", "WINDOWS_SERVER_2022_FULL", "WINDOWS_SERVER_2025_CORE", "WINDOWS_SERVER_2025_FULL", "WINDOWS_SERVER_20H2_CORE", "LINUX"}
 }
 
 // Known reports whether the model has the value.
-func (v OSFamily) Known() bool { return slices.Contains(v.Values(), v) }
+func (v OSFamily) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // PidMode is an enum of the model.
 type PidMode string
@@ -1455,12 +1457,12 @@ const (
 )
 
 // Values lists the values of PidMode in the order of the model.
-func (PidMode) Values() []PidMode {
-	return []PidMode{PidModeHost, PidModeTask}
+func (PidMode) Values() []string {
+	return []string{"host", "task"}
 }
 
 // Known reports whether the model has the value.
-func (v PidMode) Known() bool { return slices.Contains(v.Values(), v) }
+func (v PidMode) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // PlacementConstraint is a structure of the model.
 type PlacementConstraint struct {
@@ -1478,12 +1480,12 @@ const (
 )
 
 // Values lists the values of PlacementConstraintType in the order of the model.
-func (PlacementConstraintType) Values() []PlacementConstraintType {
-	return []PlacementConstraintType{PlacementConstraintTypeDistinctInstance, PlacementConstraintTypeMemberOf}
+func (PlacementConstraintType) Values() []string {
+	return []string{"distinctInstance", "memberOf"}
 }
 
 // Known reports whether the model has the value.
-func (v PlacementConstraintType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v PlacementConstraintType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // PlacementStrategy is a structure of the model.
 type PlacementStrategy struct {
@@ -1502,12 +1504,12 @@ const (
 )
 
 // Values lists the values of PlacementStrategyType in the order of the model.
-func (PlacementStrategyType) Values() []PlacementStrategyType {
-	return []PlacementStrategyType{PlacementStrategyTypeRandom, PlacementStrategyTypeSpread, PlacementStrategyTypeBinpack}
+func (PlacementStrategyType) Values() []string {
+	return []string{"random", "spread", "binpack"}
 }
 
 // Known reports whether the model has the value.
-func (v PlacementStrategyType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v PlacementStrategyType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // PortMapping is a structure of the model.
 type PortMapping struct {
@@ -1530,12 +1532,12 @@ const (
 )
 
 // Values lists the values of PropagateTags in the order of the model.
-func (PropagateTags) Values() []PropagateTags {
-	return []PropagateTags{PropagateTagsTaskDefinition, PropagateTagsService, PropagateTagsNone}
+func (PropagateTags) Values() []string {
+	return []string{"TASK_DEFINITION", "SERVICE", "NONE"}
 }
 
 // Known reports whether the model has the value.
-func (v PropagateTags) Known() bool { return slices.Contains(v.Values(), v) }
+func (v PropagateTags) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // ProxyConfiguration is a structure of the model.
 type ProxyConfiguration struct {
@@ -1553,12 +1555,12 @@ const (
 )
 
 // Values lists the values of ProxyConfigurationType in the order of the model.
-func (ProxyConfigurationType) Values() []ProxyConfigurationType {
-	return []ProxyConfigurationType{ProxyConfigurationTypeAppmesh}
+func (ProxyConfigurationType) Values() []string {
+	return []string{"APPMESH"}
 }
 
 // Known reports whether the model has the value.
-func (v ProxyConfigurationType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ProxyConfigurationType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // RegisterTaskDefinitionRequest is a structure of the model.
 type RegisterTaskDefinitionRequest struct {
@@ -1603,12 +1605,12 @@ const (
 )
 
 // Values lists the values of ResourceManagementType in the order of the model.
-func (ResourceManagementType) Values() []ResourceManagementType {
-	return []ResourceManagementType{ResourceManagementTypeCustomer, ResourceManagementTypeECS}
+func (ResourceManagementType) Values() []string {
+	return []string{"CUSTOMER", "ECS"}
 }
 
 // Known reports whether the model has the value.
-func (v ResourceManagementType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ResourceManagementType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // ResourceRequirement is a structure of the model.
 type ResourceRequirement struct {
@@ -1626,12 +1628,12 @@ const (
 )
 
 // Values lists the values of ResourceType in the order of the model.
-func (ResourceType) Values() []ResourceType {
-	return []ResourceType{ResourceTypeGPU, ResourceTypeInferenceAccelerator}
+func (ResourceType) Values() []string {
+	return []string{"GPU", "InferenceAccelerator"}
 }
 
 // Known reports whether the model has the value.
-func (v ResourceType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ResourceType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // Rollback is a structure of the model.
 type Rollback struct {
@@ -1698,12 +1700,12 @@ const (
 )
 
 // Values lists the values of ScaleUnit in the order of the model.
-func (ScaleUnit) Values() []ScaleUnit {
-	return []ScaleUnit{ScaleUnitPercent}
+func (ScaleUnit) Values() []string {
+	return []string{"PERCENT"}
 }
 
 // Known reports whether the model has the value.
-func (v ScaleUnit) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ScaleUnit) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // SchedulingStrategy is an enum of the model.
 type SchedulingStrategy string
@@ -1715,12 +1717,12 @@ const (
 )
 
 // Values lists the values of SchedulingStrategy in the order of the model.
-func (SchedulingStrategy) Values() []SchedulingStrategy {
-	return []SchedulingStrategy{SchedulingStrategyReplica, SchedulingStrategyDaemon}
+func (SchedulingStrategy) Values() []string {
+	return []string{"REPLICA", "DAEMON"}
 }
 
 // Known reports whether the model has the value.
-func (v SchedulingStrategy) Known() bool { return slices.Contains(v.Values(), v) }
+func (v SchedulingStrategy) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // Scope is an enum of the model.
 type Scope string
@@ -1732,12 +1734,12 @@ const (
 )
 
 // Values lists the values of Scope in the order of the model.
-func (Scope) Values() []Scope {
-	return []Scope{ScopeTask, ScopeShared}
+func (Scope) Values() []string {
+	return []string{"task", "shared"}
 }
 
 // Known reports whether the model has the value.
-func (v Scope) Known() bool { return slices.Contains(v.Values(), v) }
+func (v Scope) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // Secret is a structure of the model.
 type Secret struct {
@@ -1800,12 +1802,14 @@ const (
 )
 
 // Values lists the values of ServiceConnectAccessLoggingFormat in the order of the model.
-func (ServiceConnectAccessLoggingFormat) Values() []ServiceConnectAccessLoggingFormat {
-	return []ServiceConnectAccessLoggingFormat{ServiceConnectAccessLoggingFormatText, ServiceConnectAccessLoggingFormatJson}
+func (ServiceConnectAccessLoggingFormat) Values() []string {
+	return []string{"TEXT", "JSON"}
 }
 
 // Known reports whether the model has the value.
-func (v ServiceConnectAccessLoggingFormat) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ServiceConnectAccessLoggingFormat) Known() bool {
+	return slices.Contains(v.Values(), string(v))
+}
 
 // ServiceConnectClientAlias is a structure of the model.
 type ServiceConnectClientAlias struct {
@@ -1833,12 +1837,14 @@ const (
 )
 
 // Values lists the values of ServiceConnectIncludeQueryParameters in the order of the model.
-func (ServiceConnectIncludeQueryParameters) Values() []ServiceConnectIncludeQueryParameters {
-	return []ServiceConnectIncludeQueryParameters{ServiceConnectIncludeQueryParametersDisabled, ServiceConnectIncludeQueryParametersEnabled}
+func (ServiceConnectIncludeQueryParameters) Values() []string {
+	return []string{"DISABLED", "ENABLED"}
 }
 
 // Known reports whether the model has the value.
-func (v ServiceConnectIncludeQueryParameters) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ServiceConnectIncludeQueryParameters) Known() bool {
+	return slices.Contains(v.Values(), string(v))
+}
 
 // ServiceConnectService is a structure of the model.
 type ServiceConnectService struct {
@@ -1959,12 +1965,12 @@ const (
 )
 
 // Values lists the values of ServiceDeploymentLifecycleStage in the order of the model.
-func (ServiceDeploymentLifecycleStage) Values() []ServiceDeploymentLifecycleStage {
-	return []ServiceDeploymentLifecycleStage{ServiceDeploymentLifecycleStageReconcileService, ServiceDeploymentLifecycleStagePreScaleUp, ServiceDeploymentLifecycleStageScaleUp, ServiceDeploymentLifecycleStagePostScaleUp, ServiceDeploymentLifecycleStageTestTrafficShift, ServiceDeploymentLifecycleStagePostTestTrafficShift, ServiceDeploymentLifecycleStageProductionTrafficShift, ServiceDeploymentLifecycleStagePostProductionTrafficShift, ServiceDeploymentLifecycleStageBakeTime, ServiceDeploymentLifecycleStageCleanUp}
+func (ServiceDeploymentLifecycleStage) Values() []string {
+	return []string{"RECONCILE_SERVICE", "PRE_SCALE_UP", "SCALE_UP", "POST_SCALE_UP", "TEST_TRAFFIC_SHIFT", "POST_TEST_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT", "BAKE_TIME", "CLEAN_UP"}
 }
 
 // Known reports whether the model has the value.
-func (v ServiceDeploymentLifecycleStage) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ServiceDeploymentLifecycleStage) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // ServiceDeploymentRollbackMonitorsStatus is an enum of the model.
 type ServiceDeploymentRollbackMonitorsStatus string
@@ -1978,12 +1984,14 @@ const (
 )
 
 // Values lists the values of ServiceDeploymentRollbackMonitorsStatus in the order of the model.
-func (ServiceDeploymentRollbackMonitorsStatus) Values() []ServiceDeploymentRollbackMonitorsStatus {
-	return []ServiceDeploymentRollbackMonitorsStatus{ServiceDeploymentRollbackMonitorsStatusTriggered, ServiceDeploymentRollbackMonitorsStatusMonitoring, ServiceDeploymentRollbackMonitorsStatusMonitoringComplete, ServiceDeploymentRollbackMonitorsStatusDisabled}
+func (ServiceDeploymentRollbackMonitorsStatus) Values() []string {
+	return []string{"TRIGGERED", "MONITORING", "MONITORING_COMPLETE", "DISABLED"}
 }
 
 // Known reports whether the model has the value.
-func (v ServiceDeploymentRollbackMonitorsStatus) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ServiceDeploymentRollbackMonitorsStatus) Known() bool {
+	return slices.Contains(v.Values(), string(v))
+}
 
 // ServiceDeploymentStatus is an enum of the model.
 type ServiceDeploymentStatus string
@@ -2002,12 +2010,12 @@ const (
 )
 
 // Values lists the values of ServiceDeploymentStatus in the order of the model.
-func (ServiceDeploymentStatus) Values() []ServiceDeploymentStatus {
-	return []ServiceDeploymentStatus{ServiceDeploymentStatusPending, ServiceDeploymentStatusSuccessful, ServiceDeploymentStatusStopped, ServiceDeploymentStatusStopRequested, ServiceDeploymentStatusInProgress, ServiceDeploymentStatusRollbackRequested, ServiceDeploymentStatusRollbackInProgress, ServiceDeploymentStatusRollbackSuccessful, ServiceDeploymentStatusRollbackFailed}
+func (ServiceDeploymentStatus) Values() []string {
+	return []string{"PENDING", "SUCCESSFUL", "STOPPED", "STOP_REQUESTED", "IN_PROGRESS", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"}
 }
 
 // Known reports whether the model has the value.
-func (v ServiceDeploymentStatus) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ServiceDeploymentStatus) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // ServiceEvent is a structure of the model.
 type ServiceEvent struct {
@@ -2025,12 +2033,12 @@ const (
 )
 
 // Values lists the values of ServiceField in the order of the model.
-func (ServiceField) Values() []ServiceField {
-	return []ServiceField{ServiceFieldTags}
+func (ServiceField) Values() []string {
+	return []string{"TAGS"}
 }
 
 // Known reports whether the model has the value.
-func (v ServiceField) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ServiceField) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // ServiceManagedEBSVolumeConfiguration is a structure of the model.
 type ServiceManagedEBSVolumeConfiguration struct {
@@ -2081,12 +2089,12 @@ const (
 )
 
 // Values lists the values of SortOrder in the order of the model.
-func (SortOrder) Values() []SortOrder {
-	return []SortOrder{SortOrderASC, SortOrderDesc}
+func (SortOrder) Values() []string {
+	return []string{"ASC", "DESC"}
 }
 
 // Known reports whether the model has the value.
-func (v SortOrder) Known() bool { return slices.Contains(v.Values(), v) }
+func (v SortOrder) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // StabilityStatus is an enum of the model.
 type StabilityStatus string
@@ -2098,12 +2106,12 @@ const (
 )
 
 // Values lists the values of StabilityStatus in the order of the model.
-func (StabilityStatus) Values() []StabilityStatus {
-	return []StabilityStatus{StabilityStatusSteadyState, StabilityStatusStabilizing}
+func (StabilityStatus) Values() []string {
+	return []string{"STEADY_STATE", "STABILIZING"}
 }
 
 // Known reports whether the model has the value.
-func (v StabilityStatus) Known() bool { return slices.Contains(v.Values(), v) }
+func (v StabilityStatus) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // StopTaskRequest is a structure of the model.
 type StopTaskRequest struct {
@@ -2148,12 +2156,12 @@ const (
 )
 
 // Values lists the values of TargetType in the order of the model.
-func (TargetType) Values() []TargetType {
-	return []TargetType{TargetTypeContainerInstance}
+func (TargetType) Values() []string {
+	return []string{"container-instance"}
 }
 
 // Known reports whether the model has the value.
-func (v TargetType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v TargetType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // Task is a structure of the model.
 type Task struct {
@@ -2237,12 +2245,12 @@ const (
 )
 
 // Values lists the values of TaskDefinitionFamilyStatus in the order of the model.
-func (TaskDefinitionFamilyStatus) Values() []TaskDefinitionFamilyStatus {
-	return []TaskDefinitionFamilyStatus{TaskDefinitionFamilyStatusActive, TaskDefinitionFamilyStatusInactive, TaskDefinitionFamilyStatusALL}
+func (TaskDefinitionFamilyStatus) Values() []string {
+	return []string{"ACTIVE", "INACTIVE", "ALL"}
 }
 
 // Known reports whether the model has the value.
-func (v TaskDefinitionFamilyStatus) Known() bool { return slices.Contains(v.Values(), v) }
+func (v TaskDefinitionFamilyStatus) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // TaskDefinitionField is an enum of the model.
 type TaskDefinitionField string
@@ -2253,12 +2261,12 @@ const (
 )
 
 // Values lists the values of TaskDefinitionField in the order of the model.
-func (TaskDefinitionField) Values() []TaskDefinitionField {
-	return []TaskDefinitionField{TaskDefinitionFieldTags}
+func (TaskDefinitionField) Values() []string {
+	return []string{"TAGS"}
 }
 
 // Known reports whether the model has the value.
-func (v TaskDefinitionField) Known() bool { return slices.Contains(v.Values(), v) }
+func (v TaskDefinitionField) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // TaskDefinitionPlacementConstraint is a structure of the model.
 type TaskDefinitionPlacementConstraint struct {
@@ -2275,12 +2283,14 @@ const (
 )
 
 // Values lists the values of TaskDefinitionPlacementConstraintType in the order of the model.
-func (TaskDefinitionPlacementConstraintType) Values() []TaskDefinitionPlacementConstraintType {
-	return []TaskDefinitionPlacementConstraintType{TaskDefinitionPlacementConstraintTypeMemberOf}
+func (TaskDefinitionPlacementConstraintType) Values() []string {
+	return []string{"memberOf"}
 }
 
 // Known reports whether the model has the value.
-func (v TaskDefinitionPlacementConstraintType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v TaskDefinitionPlacementConstraintType) Known() bool {
+	return slices.Contains(v.Values(), string(v))
+}
 
 // TaskDefinitionStatus is an enum of the model.
 type TaskDefinitionStatus string
@@ -2293,12 +2303,12 @@ const (
 )
 
 // Values lists the values of TaskDefinitionStatus in the order of the model.
-func (TaskDefinitionStatus) Values() []TaskDefinitionStatus {
-	return []TaskDefinitionStatus{TaskDefinitionStatusActive, TaskDefinitionStatusInactive, TaskDefinitionStatusDeleteInProgress}
+func (TaskDefinitionStatus) Values() []string {
+	return []string{"ACTIVE", "INACTIVE", "DELETE_IN_PROGRESS"}
 }
 
 // Known reports whether the model has the value.
-func (v TaskDefinitionStatus) Known() bool { return slices.Contains(v.Values(), v) }
+func (v TaskDefinitionStatus) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // TaskEphemeralStorage is a structure of the model.
 type TaskEphemeralStorage struct {
@@ -2315,12 +2325,12 @@ const (
 )
 
 // Values lists the values of TaskField in the order of the model.
-func (TaskField) Values() []TaskField {
-	return []TaskField{TaskFieldTags}
+func (TaskField) Values() []string {
+	return []string{"TAGS"}
 }
 
 // Known reports whether the model has the value.
-func (v TaskField) Known() bool { return slices.Contains(v.Values(), v) }
+func (v TaskField) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // TaskFilesystemType is an enum of the model.
 type TaskFilesystemType string
@@ -2334,12 +2344,12 @@ const (
 )
 
 // Values lists the values of TaskFilesystemType in the order of the model.
-func (TaskFilesystemType) Values() []TaskFilesystemType {
-	return []TaskFilesystemType{TaskFilesystemTypeExt3, TaskFilesystemTypeExt4, TaskFilesystemTypeXfs, TaskFilesystemTypeNtfs}
+func (TaskFilesystemType) Values() []string {
+	return []string{"ext3", "ext4", "xfs", "ntfs"}
 }
 
 // Known reports whether the model has the value.
-func (v TaskFilesystemType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v TaskFilesystemType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // TaskManagedEBSVolumeConfiguration is a structure of the model.
 type TaskManagedEBSVolumeConfiguration struct {
@@ -2411,12 +2421,12 @@ const (
 )
 
 // Values lists the values of TaskSetField in the order of the model.
-func (TaskSetField) Values() []TaskSetField {
-	return []TaskSetField{TaskSetFieldTags}
+func (TaskSetField) Values() []string {
+	return []string{"TAGS"}
 }
 
 // Known reports whether the model has the value.
-func (v TaskSetField) Known() bool { return slices.Contains(v.Values(), v) }
+func (v TaskSetField) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // TaskStopCode is an enum of the model.
 type TaskStopCode string
@@ -2432,12 +2442,12 @@ const (
 )
 
 // Values lists the values of TaskStopCode in the order of the model.
-func (TaskStopCode) Values() []TaskStopCode {
-	return []TaskStopCode{TaskStopCodeTaskFailedToStart, TaskStopCodeEssentialContainerExited, TaskStopCodeUserInitiated, TaskStopCodeServiceSchedulerInitiated, TaskStopCodeSpotInterruption, TaskStopCodeTerminationNotice}
+func (TaskStopCode) Values() []string {
+	return []string{"TaskFailedToStart", "EssentialContainerExited", "UserInitiated", "ServiceSchedulerInitiated", "SpotInterruption", "TerminationNotice"}
 }
 
 // Known reports whether the model has the value.
-func (v TaskStopCode) Known() bool { return slices.Contains(v.Values(), v) }
+func (v TaskStopCode) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // TaskVolumeConfiguration is a structure of the model.
 type TaskVolumeConfiguration struct {
@@ -2468,12 +2478,12 @@ const (
 )
 
 // Values lists the values of TransportProtocol in the order of the model.
-func (TransportProtocol) Values() []TransportProtocol {
-	return []TransportProtocol{TransportProtocolTcp, TransportProtocolUdp}
+func (TransportProtocol) Values() []string {
+	return []string{"tcp", "udp"}
 }
 
 // Known reports whether the model has the value.
-func (v TransportProtocol) Known() bool { return slices.Contains(v.Values(), v) }
+func (v TransportProtocol) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // Ulimit is a structure of the model.
 type Ulimit struct {
@@ -2505,12 +2515,12 @@ const (
 )
 
 // Values lists the values of UlimitName in the order of the model.
-func (UlimitName) Values() []UlimitName {
-	return []UlimitName{UlimitNameCore, UlimitNameCpu, UlimitNameData, UlimitNameFsize, UlimitNameLocks, UlimitNameMemlock, UlimitNameMsgqueue, UlimitNameNice, UlimitNameNofile, UlimitNameNproc, UlimitNameRss, UlimitNameRtprio, UlimitNameRttime, UlimitNameSigpending, UlimitNameStack}
+func (UlimitName) Values() []string {
+	return []string{"core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack"}
 }
 
 // Known reports whether the model has the value.
-func (v UlimitName) Known() bool { return slices.Contains(v.Values(), v) }
+func (v UlimitName) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // UntagResourceRequest is a structure of the model.
 type UntagResourceRequest struct {
@@ -2588,12 +2598,12 @@ const (
 )
 
 // Values lists the values of VersionConsistency in the order of the model.
-func (VersionConsistency) Values() []VersionConsistency {
-	return []VersionConsistency{VersionConsistencyEnabled, VersionConsistencyDisabled}
+func (VersionConsistency) Values() []string {
+	return []string{"enabled", "disabled"}
 }
 
 // Known reports whether the model has the value.
-func (v VersionConsistency) Known() bool { return slices.Contains(v.Values(), v) }
+func (v VersionConsistency) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // Volume is a structure of the model.
 type Volume struct {

@@ -130,12 +130,12 @@ const (
 )
 
 // Values lists the values of ActionTypeEnum in the order of the model.
-func (ActionTypeEnum) Values() []ActionTypeEnum {
-	return []ActionTypeEnum{ActionTypeEnumForward, ActionTypeEnumAuthenticateOidc, ActionTypeEnumAuthenticateCognito, ActionTypeEnumRedirect, ActionTypeEnumFixedResponse, ActionTypeEnumJwtValidation}
+func (ActionTypeEnum) Values() []string {
+	return []string{"forward", "authenticate-oidc", "authenticate-cognito", "redirect", "fixed-response", "jwt-validation"}
 }
 
 // Known reports whether the model has the value.
-func (v ActionTypeEnum) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ActionTypeEnum) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // AddTagsInput is a structure of the model.
 type AddTagsInput struct {
@@ -164,12 +164,12 @@ const (
 )
 
 // Values lists the values of AdvertiseTrustStoreCaNamesEnum in the order of the model.
-func (AdvertiseTrustStoreCaNamesEnum) Values() []AdvertiseTrustStoreCaNamesEnum {
-	return []AdvertiseTrustStoreCaNamesEnum{AdvertiseTrustStoreCaNamesEnumOn, AdvertiseTrustStoreCaNamesEnumOff}
+func (AdvertiseTrustStoreCaNamesEnum) Values() []string {
+	return []string{"on", "off"}
 }
 
 // Known reports whether the model has the value.
-func (v AdvertiseTrustStoreCaNamesEnum) Known() bool { return slices.Contains(v.Values(), v) }
+func (v AdvertiseTrustStoreCaNamesEnum) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // AnomalyDetection is a structure of the model.
 type AnomalyDetection struct {
@@ -187,12 +187,12 @@ const (
 )
 
 // Values lists the values of AnomalyResultEnum in the order of the model.
-func (AnomalyResultEnum) Values() []AnomalyResultEnum {
-	return []AnomalyResultEnum{AnomalyResultEnumAnomalous, AnomalyResultEnumNormal}
+func (AnomalyResultEnum) Values() []string {
+	return []string{"anomalous", "normal"}
 }
 
 // Known reports whether the model has the value.
-func (v AnomalyResultEnum) Known() bool { return slices.Contains(v.Values(), v) }
+func (v AnomalyResultEnum) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // AuthenticateCognitoActionConditionalBehaviorEnum is an enum of the model.
 type AuthenticateCognitoActionConditionalBehaviorEnum string
@@ -205,13 +205,13 @@ const (
 )
 
 // Values lists the values of AuthenticateCognitoActionConditionalBehaviorEnum in the order of the model.
-func (AuthenticateCognitoActionConditionalBehaviorEnum) Values() []AuthenticateCognitoActionConditionalBehaviorEnum {
-	return []AuthenticateCognitoActionConditionalBehaviorEnum{AuthenticateCognitoActionConditionalBehaviorEnumDeny, AuthenticateCognitoActionConditionalBehaviorEnumAllow, AuthenticateCognitoActionConditionalBehaviorEnumAuthenticate}
+func (AuthenticateCognitoActionConditionalBehaviorEnum) Values() []string {
+	return []string{"deny", "allow", "authenticate"}
 }
 
 // Known reports whether the model has the value.
 func (v AuthenticateCognitoActionConditionalBehaviorEnum) Known() bool {
-	return slices.Contains(v.Values(), v)
+	return slices.Contains(v.Values(), string(v))
 }
 
 // AuthenticateCognitoActionConfig is a structure of the model.
@@ -237,13 +237,13 @@ const (
 )
 
 // Values lists the values of AuthenticateOidcActionConditionalBehaviorEnum in the order of the model.
-func (AuthenticateOidcActionConditionalBehaviorEnum) Values() []AuthenticateOidcActionConditionalBehaviorEnum {
-	return []AuthenticateOidcActionConditionalBehaviorEnum{AuthenticateOidcActionConditionalBehaviorEnumDeny, AuthenticateOidcActionConditionalBehaviorEnumAllow, AuthenticateOidcActionConditionalBehaviorEnumAuthenticate}
+func (AuthenticateOidcActionConditionalBehaviorEnum) Values() []string {
+	return []string{"deny", "allow", "authenticate"}
 }
 
 // Known reports whether the model has the value.
 func (v AuthenticateOidcActionConditionalBehaviorEnum) Known() bool {
-	return slices.Contains(v.Values(), v)
+	return slices.Contains(v.Values(), string(v))
 }
 
 // AuthenticateOidcActionConfig is a structure of the model.
@@ -283,12 +283,12 @@ const (
 )
 
 // Values lists the values of CapacityReservationStateEnum in the order of the model.
-func (CapacityReservationStateEnum) Values() []CapacityReservationStateEnum {
-	return []CapacityReservationStateEnum{CapacityReservationStateEnumProvisioned, CapacityReservationStateEnumPending, CapacityReservationStateEnumRebalancing, CapacityReservationStateEnumFailed}
+func (CapacityReservationStateEnum) Values() []string {
+	return []string{"provisioned", "pending", "rebalancing", "failed"}
 }
 
 // Known reports whether the model has the value.
-func (v CapacityReservationStateEnum) Known() bool { return slices.Contains(v.Values(), v) }
+func (v CapacityReservationStateEnum) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // CapacityReservationStatus is a structure of the model.
 type CapacityReservationStatus struct {
@@ -555,12 +555,14 @@ const (
 )
 
 // Values lists the values of DescribeTargetHealthInputIncludeEnum in the order of the model.
-func (DescribeTargetHealthInputIncludeEnum) Values() []DescribeTargetHealthInputIncludeEnum {
-	return []DescribeTargetHealthInputIncludeEnum{DescribeTargetHealthInputIncludeEnumAnomalyDetection, DescribeTargetHealthInputIncludeEnumAll}
+func (DescribeTargetHealthInputIncludeEnum) Values() []string {
+	return []string{"AnomalyDetection", "All"}
 }
 
 // Known reports whether the model has the value.
-func (v DescribeTargetHealthInputIncludeEnum) Known() bool { return slices.Contains(v.Values(), v) }
+func (v DescribeTargetHealthInputIncludeEnum) Known() bool {
+	return slices.Contains(v.Values(), string(v))
+}
 
 // DescribeTargetHealthOutput is a structure of the model.
 type DescribeTargetHealthOutput struct {
@@ -577,12 +579,12 @@ const (
 )
 
 // Values lists the values of EnablePrefixForIpv6SourceNatEnum in the order of the model.
-func (EnablePrefixForIpv6SourceNatEnum) Values() []EnablePrefixForIpv6SourceNatEnum {
-	return []EnablePrefixForIpv6SourceNatEnum{EnablePrefixForIpv6SourceNatEnumOn, EnablePrefixForIpv6SourceNatEnumOff}
+func (EnablePrefixForIpv6SourceNatEnum) Values() []string {
+	return []string{"on", "off"}
 }
 
 // Known reports whether the model has the value.
-func (v EnablePrefixForIpv6SourceNatEnum) Known() bool { return slices.Contains(v.Values(), v) }
+func (v EnablePrefixForIpv6SourceNatEnum) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // FixedResponseActionConfig is a structure of the model.
 type FixedResponseActionConfig struct {
@@ -631,12 +633,12 @@ const (
 )
 
 // Values lists the values of IpAddressType in the order of the model.
-func (IpAddressType) Values() []IpAddressType {
-	return []IpAddressType{IpAddressTypeIpv4, IpAddressTypeDualstack, IpAddressTypeDualstackWithoutPublicIpv4}
+func (IpAddressType) Values() []string {
+	return []string{"ipv4", "dualstack", "dualstack-without-public-ipv4"}
 }
 
 // Known reports whether the model has the value.
-func (v IpAddressType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v IpAddressType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // IpamPools is a structure of the model.
 type IpamPools struct {
@@ -661,13 +663,13 @@ const (
 )
 
 // Values lists the values of JwtValidationActionAdditionalClaimFormatEnum in the order of the model.
-func (JwtValidationActionAdditionalClaimFormatEnum) Values() []JwtValidationActionAdditionalClaimFormatEnum {
-	return []JwtValidationActionAdditionalClaimFormatEnum{JwtValidationActionAdditionalClaimFormatEnumSingleString, JwtValidationActionAdditionalClaimFormatEnumStringArray, JwtValidationActionAdditionalClaimFormatEnumSpaceSeparatedValues}
+func (JwtValidationActionAdditionalClaimFormatEnum) Values() []string {
+	return []string{"single-string", "string-array", "space-separated-values"}
 }
 
 // Known reports whether the model has the value.
 func (v JwtValidationActionAdditionalClaimFormatEnum) Known() bool {
-	return slices.Contains(v.Values(), v)
+	return slices.Contains(v.Values(), string(v))
 }
 
 // JwtValidationActionConfig is a structure of the model.
@@ -740,12 +742,12 @@ const (
 )
 
 // Values lists the values of LoadBalancerSchemeEnum in the order of the model.
-func (LoadBalancerSchemeEnum) Values() []LoadBalancerSchemeEnum {
-	return []LoadBalancerSchemeEnum{LoadBalancerSchemeEnumInternetFacing, LoadBalancerSchemeEnumInternal}
+func (LoadBalancerSchemeEnum) Values() []string {
+	return []string{"internet-facing", "internal"}
 }
 
 // Known reports whether the model has the value.
-func (v LoadBalancerSchemeEnum) Known() bool { return slices.Contains(v.Values(), v) }
+func (v LoadBalancerSchemeEnum) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // LoadBalancerState is a structure of the model.
 type LoadBalancerState struct {
@@ -765,12 +767,12 @@ const (
 )
 
 // Values lists the values of LoadBalancerStateEnum in the order of the model.
-func (LoadBalancerStateEnum) Values() []LoadBalancerStateEnum {
-	return []LoadBalancerStateEnum{LoadBalancerStateEnumActive, LoadBalancerStateEnumProvisioning, LoadBalancerStateEnumActiveImpaired, LoadBalancerStateEnumFailed}
+func (LoadBalancerStateEnum) Values() []string {
+	return []string{"active", "provisioning", "active_impaired", "failed"}
 }
 
 // Known reports whether the model has the value.
-func (v LoadBalancerStateEnum) Known() bool { return slices.Contains(v.Values(), v) }
+func (v LoadBalancerStateEnum) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // LoadBalancerTypeEnum is an enum of the model.
 type LoadBalancerTypeEnum string
@@ -783,12 +785,12 @@ const (
 )
 
 // Values lists the values of LoadBalancerTypeEnum in the order of the model.
-func (LoadBalancerTypeEnum) Values() []LoadBalancerTypeEnum {
-	return []LoadBalancerTypeEnum{LoadBalancerTypeEnumApplication, LoadBalancerTypeEnumNetwork, LoadBalancerTypeEnumGateway}
+func (LoadBalancerTypeEnum) Values() []string {
+	return []string{"application", "network", "gateway"}
 }
 
 // Known reports whether the model has the value.
-func (v LoadBalancerTypeEnum) Known() bool { return slices.Contains(v.Values(), v) }
+func (v LoadBalancerTypeEnum) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // Matcher is a structure of the model.
 type Matcher struct {
@@ -811,12 +813,12 @@ const (
 )
 
 // Values lists the values of MitigationInEffectEnum in the order of the model.
-func (MitigationInEffectEnum) Values() []MitigationInEffectEnum {
-	return []MitigationInEffectEnum{MitigationInEffectEnumYes, MitigationInEffectEnumNo}
+func (MitigationInEffectEnum) Values() []string {
+	return []string{"yes", "no"}
 }
 
 // Known reports whether the model has the value.
-func (v MitigationInEffectEnum) Known() bool { return slices.Contains(v.Values(), v) }
+func (v MitigationInEffectEnum) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // ModifyListenerAttributesInput is a structure of the model.
 type ModifyListenerAttributesInput struct {
@@ -933,12 +935,12 @@ const (
 )
 
 // Values lists the values of ProtocolEnum in the order of the model.
-func (ProtocolEnum) Values() []ProtocolEnum {
-	return []ProtocolEnum{ProtocolEnumHttp, ProtocolEnumHttps, ProtocolEnumTCP, ProtocolEnumTLS, ProtocolEnumUDP, ProtocolEnumTcpUdp, ProtocolEnumGeneve, ProtocolEnumQuic, ProtocolEnumTcpQuic}
+func (ProtocolEnum) Values() []string {
+	return []string{"HTTP", "HTTPS", "TCP", "TLS", "UDP", "TCP_UDP", "GENEVE", "QUIC", "TCP_QUIC"}
 }
 
 // Known reports whether the model has the value.
-func (v ProtocolEnum) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ProtocolEnum) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // QueryStringConditionConfig is a structure of the model.
 type QueryStringConditionConfig struct {
@@ -971,12 +973,12 @@ const (
 )
 
 // Values lists the values of RedirectActionStatusCodeEnum in the order of the model.
-func (RedirectActionStatusCodeEnum) Values() []RedirectActionStatusCodeEnum {
-	return []RedirectActionStatusCodeEnum{RedirectActionStatusCodeEnumHttp301, RedirectActionStatusCodeEnumHttp302}
+func (RedirectActionStatusCodeEnum) Values() []string {
+	return []string{"HTTP_301", "HTTP_302"}
 }
 
 // Known reports whether the model has the value.
-func (v RedirectActionStatusCodeEnum) Known() bool { return slices.Contains(v.Values(), v) }
+func (v RedirectActionStatusCodeEnum) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // RegisterTargetsInput is a structure of the model.
 type RegisterTargetsInput struct {
@@ -1088,12 +1090,14 @@ const (
 )
 
 // Values lists the values of TargetAdministrativeOverrideReasonEnum in the order of the model.
-func (TargetAdministrativeOverrideReasonEnum) Values() []TargetAdministrativeOverrideReasonEnum {
-	return []TargetAdministrativeOverrideReasonEnum{TargetAdministrativeOverrideReasonEnumAdministrativeOverrideUnknown, TargetAdministrativeOverrideReasonEnumAdministrativeOverrideNoOverride, TargetAdministrativeOverrideReasonEnumAdministrativeOverrideZonalShiftActive, TargetAdministrativeOverrideReasonEnumAdministrativeOverrideZonalShiftDelegatedToDns}
+func (TargetAdministrativeOverrideReasonEnum) Values() []string {
+	return []string{"AdministrativeOverride.Unknown", "AdministrativeOverride.NoOverride", "AdministrativeOverride.ZonalShiftActive", "AdministrativeOverride.ZonalShiftDelegatedToDns"}
 }
 
 // Known reports whether the model has the value.
-func (v TargetAdministrativeOverrideReasonEnum) Known() bool { return slices.Contains(v.Values(), v) }
+func (v TargetAdministrativeOverrideReasonEnum) Known() bool {
+	return slices.Contains(v.Values(), string(v))
+}
 
 // TargetAdministrativeOverrideStateEnum is an enum of the model.
 type TargetAdministrativeOverrideStateEnum string
@@ -1107,12 +1111,14 @@ const (
 )
 
 // Values lists the values of TargetAdministrativeOverrideStateEnum in the order of the model.
-func (TargetAdministrativeOverrideStateEnum) Values() []TargetAdministrativeOverrideStateEnum {
-	return []TargetAdministrativeOverrideStateEnum{TargetAdministrativeOverrideStateEnumUnknown, TargetAdministrativeOverrideStateEnumNoOverride, TargetAdministrativeOverrideStateEnumZonalShiftActive, TargetAdministrativeOverrideStateEnumZonalShiftDelegatedToDns}
+func (TargetAdministrativeOverrideStateEnum) Values() []string {
+	return []string{"unknown", "no_override", "zonal_shift_active", "zonal_shift_delegated_to_dns"}
 }
 
 // Known reports whether the model has the value.
-func (v TargetAdministrativeOverrideStateEnum) Known() bool { return slices.Contains(v.Values(), v) }
+func (v TargetAdministrativeOverrideStateEnum) Known() bool {
+	return slices.Contains(v.Values(), string(v))
+}
 
 // TargetDescription is a structure of the model.
 type TargetDescription struct {
@@ -1161,12 +1167,12 @@ const (
 )
 
 // Values lists the values of TargetGroupIpAddressTypeEnum in the order of the model.
-func (TargetGroupIpAddressTypeEnum) Values() []TargetGroupIpAddressTypeEnum {
-	return []TargetGroupIpAddressTypeEnum{TargetGroupIpAddressTypeEnumIpv4, TargetGroupIpAddressTypeEnumIpv6}
+func (TargetGroupIpAddressTypeEnum) Values() []string {
+	return []string{"ipv4", "ipv6"}
 }
 
 // Known reports whether the model has the value.
-func (v TargetGroupIpAddressTypeEnum) Known() bool { return slices.Contains(v.Values(), v) }
+func (v TargetGroupIpAddressTypeEnum) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // TargetGroupStickinessConfig is a structure of the model.
 type TargetGroupStickinessConfig struct {
@@ -1216,12 +1222,12 @@ const (
 )
 
 // Values lists the values of TargetHealthReasonEnum in the order of the model.
-func (TargetHealthReasonEnum) Values() []TargetHealthReasonEnum {
-	return []TargetHealthReasonEnum{TargetHealthReasonEnumElbRegistrationInProgress, TargetHealthReasonEnumElbInitialHealthChecking, TargetHealthReasonEnumTargetResponseCodeMismatch, TargetHealthReasonEnumTargetTimeout, TargetHealthReasonEnumTargetFailedHealthChecks, TargetHealthReasonEnumTargetNotRegistered, TargetHealthReasonEnumTargetNotInUse, TargetHealthReasonEnumTargetDeregistrationInProgress, TargetHealthReasonEnumTargetInvalidState, TargetHealthReasonEnumTargetIpUnusable, TargetHealthReasonEnumTargetHealthCheckDisabled, TargetHealthReasonEnumElbInternalError}
+func (TargetHealthReasonEnum) Values() []string {
+	return []string{"Elb.RegistrationInProgress", "Elb.InitialHealthChecking", "Target.ResponseCodeMismatch", "Target.Timeout", "Target.FailedHealthChecks", "Target.NotRegistered", "Target.NotInUse", "Target.DeregistrationInProgress", "Target.InvalidState", "Target.IpUnusable", "Target.HealthCheckDisabled", "Elb.InternalError"}
 }
 
 // Known reports whether the model has the value.
-func (v TargetHealthReasonEnum) Known() bool { return slices.Contains(v.Values(), v) }
+func (v TargetHealthReasonEnum) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // TargetHealthStateEnum is an enum of the model.
 type TargetHealthStateEnum string
@@ -1238,12 +1244,12 @@ const (
 )
 
 // Values lists the values of TargetHealthStateEnum in the order of the model.
-func (TargetHealthStateEnum) Values() []TargetHealthStateEnum {
-	return []TargetHealthStateEnum{TargetHealthStateEnumInitial, TargetHealthStateEnumHealthy, TargetHealthStateEnumUnhealthy, TargetHealthStateEnumUnhealthyDraining, TargetHealthStateEnumUnused, TargetHealthStateEnumDraining, TargetHealthStateEnumUnavailable}
+func (TargetHealthStateEnum) Values() []string {
+	return []string{"initial", "healthy", "unhealthy", "unhealthy.draining", "unused", "draining", "unavailable"}
 }
 
 // Known reports whether the model has the value.
-func (v TargetHealthStateEnum) Known() bool { return slices.Contains(v.Values(), v) }
+func (v TargetHealthStateEnum) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // TargetTypeEnum is an enum of the model.
 type TargetTypeEnum string
@@ -1257,12 +1263,12 @@ const (
 )
 
 // Values lists the values of TargetTypeEnum in the order of the model.
-func (TargetTypeEnum) Values() []TargetTypeEnum {
-	return []TargetTypeEnum{TargetTypeEnumInstance, TargetTypeEnumIp, TargetTypeEnumLambda, TargetTypeEnumAlb}
+func (TargetTypeEnum) Values() []string {
+	return []string{"instance", "ip", "lambda", "alb"}
 }
 
 // Known reports whether the model has the value.
-func (v TargetTypeEnum) Known() bool { return slices.Contains(v.Values(), v) }
+func (v TargetTypeEnum) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // TransformTypeEnum is an enum of the model.
 type TransformTypeEnum string
@@ -1274,12 +1280,12 @@ const (
 )
 
 // Values lists the values of TransformTypeEnum in the order of the model.
-func (TransformTypeEnum) Values() []TransformTypeEnum {
-	return []TransformTypeEnum{TransformTypeEnumHostHeaderRewrite, TransformTypeEnumUrlRewrite}
+func (TransformTypeEnum) Values() []string {
+	return []string{"host-header-rewrite", "url-rewrite"}
 }
 
 // Known reports whether the model has the value.
-func (v TransformTypeEnum) Known() bool { return slices.Contains(v.Values(), v) }
+func (v TransformTypeEnum) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // TrustStoreAssociationStatusEnum is an enum of the model.
 type TrustStoreAssociationStatusEnum string
@@ -1291,12 +1297,12 @@ const (
 )
 
 // Values lists the values of TrustStoreAssociationStatusEnum in the order of the model.
-func (TrustStoreAssociationStatusEnum) Values() []TrustStoreAssociationStatusEnum {
-	return []TrustStoreAssociationStatusEnum{TrustStoreAssociationStatusEnumActive, TrustStoreAssociationStatusEnumRemoved}
+func (TrustStoreAssociationStatusEnum) Values() []string {
+	return []string{"active", "removed"}
 }
 
 // Known reports whether the model has the value.
-func (v TrustStoreAssociationStatusEnum) Known() bool { return slices.Contains(v.Values(), v) }
+func (v TrustStoreAssociationStatusEnum) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // URLRewriteConfig is a structure of the model.
 type URLRewriteConfig struct {

@@ -166,12 +166,12 @@ const (
 )
 
 // Values lists the values of ContextKeyTypeEnum in the order of the model.
-func (ContextKeyTypeEnum) Values() []ContextKeyTypeEnum {
-	return []ContextKeyTypeEnum{ContextKeyTypeEnumString, ContextKeyTypeEnumStringList, ContextKeyTypeEnumNumeric, ContextKeyTypeEnumNumericList, ContextKeyTypeEnumBoolean, ContextKeyTypeEnumBooleanList, ContextKeyTypeEnumIp, ContextKeyTypeEnumIpList, ContextKeyTypeEnumBinary, ContextKeyTypeEnumBinaryList, ContextKeyTypeEnumDate, ContextKeyTypeEnumDateList}
+func (ContextKeyTypeEnum) Values() []string {
+	return []string{"string", "stringList", "numeric", "numericList", "boolean", "booleanList", "ip", "ipList", "binary", "binaryList", "date", "dateList"}
 }
 
 // Known reports whether the model has the value.
-func (v ContextKeyTypeEnum) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ContextKeyTypeEnum) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // CreateAccessKeyRequest is a structure of the model.
 type CreateAccessKeyRequest struct {
@@ -302,12 +302,12 @@ const (
 )
 
 // Values lists the values of EntityType in the order of the model.
-func (EntityType) Values() []EntityType {
-	return []EntityType{EntityTypeUser, EntityTypeRole, EntityTypeGroup, EntityTypeLocalManagedPolicy, EntityTypeAWSManagedPolicy}
+func (EntityType) Values() []string {
+	return []string{"User", "Role", "Group", "LocalManagedPolicy", "AWSManagedPolicy"}
 }
 
 // Known reports whether the model has the value.
-func (v EntityType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v EntityType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // EvaluationResult is a structure of the model.
 type EvaluationResult struct {
@@ -603,12 +603,14 @@ const (
 )
 
 // Values lists the values of PermissionsBoundaryAttachmentType in the order of the model.
-func (PermissionsBoundaryAttachmentType) Values() []PermissionsBoundaryAttachmentType {
-	return []PermissionsBoundaryAttachmentType{PermissionsBoundaryAttachmentTypePermissionsBoundaryPolicy}
+func (PermissionsBoundaryAttachmentType) Values() []string {
+	return []string{"PermissionsBoundaryPolicy"}
 }
 
 // Known reports whether the model has the value.
-func (v PermissionsBoundaryAttachmentType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v PermissionsBoundaryAttachmentType) Known() bool {
+	return slices.Contains(v.Values(), string(v))
+}
 
 // PermissionsBoundaryDecisionDetail is a structure of the model.
 type PermissionsBoundaryDecisionDetail struct {
@@ -642,12 +644,12 @@ const (
 )
 
 // Values lists the values of PolicyEvaluationDecisionType in the order of the model.
-func (PolicyEvaluationDecisionType) Values() []PolicyEvaluationDecisionType {
-	return []PolicyEvaluationDecisionType{PolicyEvaluationDecisionTypeAllowed, PolicyEvaluationDecisionTypeExplicitDeny, PolicyEvaluationDecisionTypeImplicitDeny}
+func (PolicyEvaluationDecisionType) Values() []string {
+	return []string{"allowed", "explicitDeny", "implicitDeny"}
 }
 
 // Known reports whether the model has the value.
-func (v PolicyEvaluationDecisionType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v PolicyEvaluationDecisionType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // PolicyGroup is a structure of the model.
 type PolicyGroup struct {
@@ -676,12 +678,12 @@ const (
 )
 
 // Values lists the values of PolicySourceType in the order of the model.
-func (PolicySourceType) Values() []PolicySourceType {
-	return []PolicySourceType{PolicySourceTypeUser, PolicySourceTypeGroup, PolicySourceTypeRole, PolicySourceTypeAwsManaged, PolicySourceTypeUserManaged, PolicySourceTypeResource, PolicySourceTypeNone}
+func (PolicySourceType) Values() []string {
+	return []string{"user", "group", "role", "aws-managed", "user-managed", "resource", "none"}
 }
 
 // Known reports whether the model has the value.
-func (v PolicySourceType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v PolicySourceType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // PolicyUsageType is an enum of the model.
 type PolicyUsageType string
@@ -693,12 +695,12 @@ const (
 )
 
 // Values lists the values of PolicyUsageType in the order of the model.
-func (PolicyUsageType) Values() []PolicyUsageType {
-	return []PolicyUsageType{PolicyUsageTypePermissionsPolicy, PolicyUsageTypePermissionsBoundary}
+func (PolicyUsageType) Values() []string {
+	return []string{"PermissionsPolicy", "PermissionsBoundary"}
 }
 
 // Known reports whether the model has the value.
-func (v PolicyUsageType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v PolicyUsageType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // PolicyUser is a structure of the model.
 type PolicyUser struct {
@@ -882,12 +884,12 @@ const (
 )
 
 // Values lists the values of PolicyScopeType in the order of the model.
-func (PolicyScopeType) Values() []PolicyScopeType {
-	return []PolicyScopeType{PolicyScopeTypeAll, PolicyScopeTypeAWS, PolicyScopeTypeLocal}
+func (PolicyScopeType) Values() []string {
+	return []string{"All", "AWS", "Local"}
 }
 
 // Known reports whether the model has the value.
-func (v PolicyScopeType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v PolicyScopeType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // StatusType is an enum of the model.
 type StatusType string
@@ -900,9 +902,9 @@ const (
 )
 
 // Values lists the values of StatusType in the order of the model.
-func (StatusType) Values() []StatusType {
-	return []StatusType{StatusTypeActive, StatusTypeInactive, StatusTypeExpired}
+func (StatusType) Values() []string {
+	return []string{"Active", "Inactive", "Expired"}
 }
 
 // Known reports whether the model has the value.
-func (v StatusType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v StatusType) Known() bool { return slices.Contains(v.Values(), string(v)) }

@@ -150,12 +150,12 @@ const (
 )
 
 // Values lists the values of ApplicationLogLevel in the order of the model.
-func (ApplicationLogLevel) Values() []ApplicationLogLevel {
-	return []ApplicationLogLevel{ApplicationLogLevelTrace, ApplicationLogLevelDebug, ApplicationLogLevelInfo, ApplicationLogLevelWarn, ApplicationLogLevelError, ApplicationLogLevelFatal}
+func (ApplicationLogLevel) Values() []string {
+	return []string{"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"}
 }
 
 // Known reports whether the model has the value.
-func (v ApplicationLogLevel) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ApplicationLogLevel) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // Architecture is an enum of the model.
 type Architecture string
@@ -167,12 +167,12 @@ const (
 )
 
 // Values lists the values of Architecture in the order of the model.
-func (Architecture) Values() []Architecture {
-	return []Architecture{ArchitectureX8664, ArchitectureArm64}
+func (Architecture) Values() []string {
+	return []string{"x86_64", "arm64"}
 }
 
 // Known reports whether the model has the value.
-func (v Architecture) Known() bool { return slices.Contains(v.Values(), v) }
+func (v Architecture) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // CapacityProviderConfig is a structure of the model.
 type CapacityProviderConfig struct {
@@ -354,12 +354,12 @@ const (
 )
 
 // Values lists the values of FunctionURLAuthType in the order of the model.
-func (FunctionURLAuthType) Values() []FunctionURLAuthType {
-	return []FunctionURLAuthType{FunctionURLAuthTypeNone, FunctionURLAuthTypeAwsIam}
+func (FunctionURLAuthType) Values() []string {
+	return []string{"NONE", "AWS_IAM"}
 }
 
 // Known reports whether the model has the value.
-func (v FunctionURLAuthType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v FunctionURLAuthType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // FunctionVersion is an enum of the model.
 type FunctionVersion string
@@ -370,12 +370,12 @@ const (
 )
 
 // Values lists the values of FunctionVersion in the order of the model.
-func (FunctionVersion) Values() []FunctionVersion {
-	return []FunctionVersion{FunctionVersionALL}
+func (FunctionVersion) Values() []string {
+	return []string{"ALL"}
 }
 
 // Known reports whether the model has the value.
-func (v FunctionVersion) Known() bool { return slices.Contains(v.Values(), v) }
+func (v FunctionVersion) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // FunctionVersionLatestPublished is an enum of the model.
 type FunctionVersionLatestPublished string
@@ -386,12 +386,12 @@ const (
 )
 
 // Values lists the values of FunctionVersionLatestPublished in the order of the model.
-func (FunctionVersionLatestPublished) Values() []FunctionVersionLatestPublished {
-	return []FunctionVersionLatestPublished{FunctionVersionLatestPublishedLatestPublished}
+func (FunctionVersionLatestPublished) Values() []string {
+	return []string{"LATEST_PUBLISHED"}
 }
 
 // Known reports whether the model has the value.
-func (v FunctionVersionLatestPublished) Known() bool { return slices.Contains(v.Values(), v) }
+func (v FunctionVersionLatestPublished) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // GetAliasRequest is a structure of the model.
 type GetAliasRequest struct {
@@ -505,12 +505,12 @@ const (
 )
 
 // Values lists the values of InvocationType in the order of the model.
-func (InvocationType) Values() []InvocationType {
-	return []InvocationType{InvocationTypeEvent, InvocationTypeRequestResponse, InvocationTypeDryRun}
+func (InvocationType) Values() []string {
+	return []string{"Event", "RequestResponse", "DryRun"}
 }
 
 // Known reports whether the model has the value.
-func (v InvocationType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v InvocationType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // LambdaManagedInstancesCapacityProviderConfig is a structure of the model.
 type LambdaManagedInstancesCapacityProviderConfig struct {
@@ -530,12 +530,12 @@ const (
 )
 
 // Values lists the values of LastUpdateStatus in the order of the model.
-func (LastUpdateStatus) Values() []LastUpdateStatus {
-	return []LastUpdateStatus{LastUpdateStatusSuccessful, LastUpdateStatusFailed, LastUpdateStatusInProgress}
+func (LastUpdateStatus) Values() []string {
+	return []string{"Successful", "Failed", "InProgress"}
 }
 
 // Known reports whether the model has the value.
-func (v LastUpdateStatus) Known() bool { return slices.Contains(v.Values(), v) }
+func (v LastUpdateStatus) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // LastUpdateStatusReasonCode is an enum of the model.
 type LastUpdateStatusReasonCode string
@@ -579,12 +579,12 @@ const (
 )
 
 // Values lists the values of LastUpdateStatusReasonCode in the order of the model.
-func (LastUpdateStatusReasonCode) Values() []LastUpdateStatusReasonCode {
-	return []LastUpdateStatusReasonCode{LastUpdateStatusReasonCodeEniLimitExceeded, LastUpdateStatusReasonCodeInsufficientRolePermissions, LastUpdateStatusReasonCodeInvalidConfiguration, LastUpdateStatusReasonCodeInternalError, LastUpdateStatusReasonCodeSubnetOutOfIPAddresses, LastUpdateStatusReasonCodeInvalidSubnet, LastUpdateStatusReasonCodeInvalidSecurityGroup, LastUpdateStatusReasonCodeImageDeleted, LastUpdateStatusReasonCodeImageAccessDenied, LastUpdateStatusReasonCodeInvalidImage, LastUpdateStatusReasonCodeKMSKeyAccessDenied, LastUpdateStatusReasonCodeKMSKeyNotFound, LastUpdateStatusReasonCodeInvalidStateKMSKey, LastUpdateStatusReasonCodeDisabledKMSKey, LastUpdateStatusReasonCodeEFSIOError, LastUpdateStatusReasonCodeEFSMountConnectivityError, LastUpdateStatusReasonCodeEFSMountFailure, LastUpdateStatusReasonCodeEFSMountTimeout, LastUpdateStatusReasonCodeInvalidRuntime, LastUpdateStatusReasonCodeInvalidZipFileException, LastUpdateStatusReasonCodeFunctionError, LastUpdateStatusReasonCodeVcpuLimitExceeded, LastUpdateStatusReasonCodeCapacityProviderScalingLimitExceeded, LastUpdateStatusReasonCodeInsufficientCapacity, LastUpdateStatusReasonCodeEC2RequestLimitExceeded, LastUpdateStatusReasonCodeFunctionErrorInitTimeout, LastUpdateStatusReasonCodeFunctionErrorRuntimeInitError, LastUpdateStatusReasonCodeFunctionErrorExtensionInitError, LastUpdateStatusReasonCodeFunctionErrorInvalidEntryPoint, LastUpdateStatusReasonCodeFunctionErrorInvalidWorkingDirectory, LastUpdateStatusReasonCodeFunctionErrorPermissionDenied, LastUpdateStatusReasonCodeFunctionErrorTooManyExtensions, LastUpdateStatusReasonCodeFunctionErrorInitResourceExhausted, LastUpdateStatusReasonCodeDisallowedByVpcEncryptionControl}
+func (LastUpdateStatusReasonCode) Values() []string {
+	return []string{"EniLimitExceeded", "InsufficientRolePermissions", "InvalidConfiguration", "InternalError", "SubnetOutOfIPAddresses", "InvalidSubnet", "InvalidSecurityGroup", "ImageDeleted", "ImageAccessDenied", "InvalidImage", "KMSKeyAccessDenied", "KMSKeyNotFound", "InvalidStateKMSKey", "DisabledKMSKey", "EFSIOError", "EFSMountConnectivityError", "EFSMountFailure", "EFSMountTimeout", "InvalidRuntime", "InvalidZipFileException", "FunctionError", "VcpuLimitExceeded", "CapacityProviderScalingLimitExceeded", "InsufficientCapacity", "EC2RequestLimitExceeded", "FunctionError.InitTimeout", "FunctionError.RuntimeInitError", "FunctionError.ExtensionInitError", "FunctionError.InvalidEntryPoint", "FunctionError.InvalidWorkingDirectory", "FunctionError.PermissionDenied", "FunctionError.TooManyExtensions", "FunctionError.InitResourceExhausted", "DisallowedByVpcEncryptionControl"}
 }
 
 // Known reports whether the model has the value.
-func (v LastUpdateStatusReasonCode) Known() bool { return slices.Contains(v.Values(), v) }
+func (v LastUpdateStatusReasonCode) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // Layer is a structure of the model.
 type Layer struct {
@@ -655,12 +655,12 @@ const (
 )
 
 // Values lists the values of LogFormat in the order of the model.
-func (LogFormat) Values() []LogFormat {
-	return []LogFormat{LogFormatJson, LogFormatText}
+func (LogFormat) Values() []string {
+	return []string{"JSON", "Text"}
 }
 
 // Known reports whether the model has the value.
-func (v LogFormat) Known() bool { return slices.Contains(v.Values(), v) }
+func (v LogFormat) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // LogType is an enum of the model.
 type LogType string
@@ -672,12 +672,12 @@ const (
 )
 
 // Values lists the values of LogType in the order of the model.
-func (LogType) Values() []LogType {
-	return []LogType{LogTypeNone, LogTypeTail}
+func (LogType) Values() []string {
+	return []string{"None", "Tail"}
 }
 
 // Known reports whether the model has the value.
-func (v LogType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v LogType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // LoggingConfig is a structure of the model.
 type LoggingConfig struct {
@@ -697,12 +697,12 @@ const (
 )
 
 // Values lists the values of PackageType in the order of the model.
-func (PackageType) Values() []PackageType {
-	return []PackageType{PackageTypeZip, PackageTypeImage}
+func (PackageType) Values() []string {
+	return []string{"Zip", "Image"}
 }
 
 // Known reports whether the model has the value.
-func (v PackageType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v PackageType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // PublishVersionRequest is a structure of the model.
 type PublishVersionRequest struct {
@@ -775,12 +775,12 @@ const (
 )
 
 // Values lists the values of Runtime in the order of the model.
-func (Runtime) Values() []Runtime {
-	return []Runtime{RuntimeNodejs, RuntimeNodejs43, RuntimeNodejs610, RuntimeNodejs810, RuntimeNodejs10X, RuntimeNodejs12X, RuntimeNodejs14X, RuntimeNodejs16X, RuntimeJava8, RuntimeJava8Al2, RuntimeJava11, RuntimePython27, RuntimePython36, RuntimePython37, RuntimePython38, RuntimePython39, RuntimeDotnetcore10, RuntimeDotnetcore20, RuntimeDotnetcore21, RuntimeDotnetcore31, RuntimeDotnet6, RuntimeDotnet8, RuntimeNodejs43Edge, RuntimeGo1X, RuntimeRuby25, RuntimeRuby27, RuntimeProvided, RuntimeProvidedAl2, RuntimeNodejs18X, RuntimePython310, RuntimeJava17, RuntimeRuby32, RuntimeRuby33, RuntimeRuby34, RuntimePython311, RuntimeNodejs20X, RuntimeProvidedAl2023, RuntimePython312, RuntimeJava21, RuntimePython313, RuntimeNodejs22X, RuntimeNodejs24X, RuntimePython314, RuntimeJava25, RuntimeDotnet10, RuntimeRuby40}
+func (Runtime) Values() []string {
+	return []string{"nodejs", "nodejs4.3", "nodejs6.10", "nodejs8.10", "nodejs10.x", "nodejs12.x", "nodejs14.x", "nodejs16.x", "java8", "java8.al2", "java11", "python2.7", "python3.6", "python3.7", "python3.8", "python3.9", "dotnetcore1.0", "dotnetcore2.0", "dotnetcore2.1", "dotnetcore3.1", "dotnet6", "dotnet8", "nodejs4.3-edge", "go1.x", "ruby2.5", "ruby2.7", "provided", "provided.al2", "nodejs18.x", "python3.10", "java17", "ruby3.2", "ruby3.3", "ruby3.4", "python3.11", "nodejs20.x", "provided.al2023", "python3.12", "java21", "python3.13", "nodejs22.x", "nodejs24.x", "python3.14", "java25", "dotnet10", "ruby4.0"}
 }
 
 // Known reports whether the model has the value.
-func (v Runtime) Known() bool { return slices.Contains(v.Values(), v) }
+func (v Runtime) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // RuntimeVersionConfig is a structure of the model.
 type RuntimeVersionConfig struct {
@@ -809,12 +809,12 @@ const (
 )
 
 // Values lists the values of SnapStartApplyOn in the order of the model.
-func (SnapStartApplyOn) Values() []SnapStartApplyOn {
-	return []SnapStartApplyOn{SnapStartApplyOnPublishedVersions, SnapStartApplyOnNone}
+func (SnapStartApplyOn) Values() []string {
+	return []string{"PublishedVersions", "None"}
 }
 
 // Known reports whether the model has the value.
-func (v SnapStartApplyOn) Known() bool { return slices.Contains(v.Values(), v) }
+func (v SnapStartApplyOn) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // SnapStartOptimizationStatus is an enum of the model.
 type SnapStartOptimizationStatus string
@@ -826,12 +826,12 @@ const (
 )
 
 // Values lists the values of SnapStartOptimizationStatus in the order of the model.
-func (SnapStartOptimizationStatus) Values() []SnapStartOptimizationStatus {
-	return []SnapStartOptimizationStatus{SnapStartOptimizationStatusOn, SnapStartOptimizationStatusOff}
+func (SnapStartOptimizationStatus) Values() []string {
+	return []string{"On", "Off"}
 }
 
 // Known reports whether the model has the value.
-func (v SnapStartOptimizationStatus) Known() bool { return slices.Contains(v.Values(), v) }
+func (v SnapStartOptimizationStatus) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // SnapStartResponse is a structure of the model.
 type SnapStartResponse struct {
@@ -855,12 +855,12 @@ const (
 )
 
 // Values lists the values of State in the order of the model.
-func (State) Values() []State {
-	return []State{StatePending, StateActive, StateInactive, StateFailed, StateDeactivating, StateDeactivated, StateActiveNonInvocable, StateDeleting}
+func (State) Values() []string {
+	return []string{"Pending", "Active", "Inactive", "Failed", "Deactivating", "Deactivated", "ActiveNonInvocable", "Deleting"}
 }
 
 // Known reports whether the model has the value.
-func (v State) Known() bool { return slices.Contains(v.Values(), v) }
+func (v State) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // StateReasonCode is an enum of the model.
 type StateReasonCode string
@@ -908,12 +908,12 @@ const (
 )
 
 // Values lists the values of StateReasonCode in the order of the model.
-func (StateReasonCode) Values() []StateReasonCode {
-	return []StateReasonCode{StateReasonCodeIdle, StateReasonCodeCreating, StateReasonCodeRestoring, StateReasonCodeEniLimitExceeded, StateReasonCodeInsufficientRolePermissions, StateReasonCodeInvalidConfiguration, StateReasonCodeInternalError, StateReasonCodeSubnetOutOfIPAddresses, StateReasonCodeInvalidSubnet, StateReasonCodeInvalidSecurityGroup, StateReasonCodeImageDeleted, StateReasonCodeImageAccessDenied, StateReasonCodeInvalidImage, StateReasonCodeKMSKeyAccessDenied, StateReasonCodeKMSKeyNotFound, StateReasonCodeInvalidStateKMSKey, StateReasonCodeDisabledKMSKey, StateReasonCodeEFSIOError, StateReasonCodeEFSMountConnectivityError, StateReasonCodeEFSMountFailure, StateReasonCodeEFSMountTimeout, StateReasonCodeInvalidRuntime, StateReasonCodeInvalidZipFileException, StateReasonCodeFunctionError, StateReasonCodeDrainingDurableExecutions, StateReasonCodeVcpuLimitExceeded, StateReasonCodeCapacityProviderScalingLimitExceeded, StateReasonCodeInsufficientCapacity, StateReasonCodeEC2RequestLimitExceeded, StateReasonCodeFunctionErrorInitTimeout, StateReasonCodeFunctionErrorRuntimeInitError, StateReasonCodeFunctionErrorExtensionInitError, StateReasonCodeFunctionErrorInvalidEntryPoint, StateReasonCodeFunctionErrorInvalidWorkingDirectory, StateReasonCodeFunctionErrorPermissionDenied, StateReasonCodeFunctionErrorTooManyExtensions, StateReasonCodeFunctionErrorInitResourceExhausted, StateReasonCodeDisallowedByVpcEncryptionControl}
+func (StateReasonCode) Values() []string {
+	return []string{"Idle", "Creating", "Restoring", "EniLimitExceeded", "InsufficientRolePermissions", "InvalidConfiguration", "InternalError", "SubnetOutOfIPAddresses", "InvalidSubnet", "InvalidSecurityGroup", "ImageDeleted", "ImageAccessDenied", "InvalidImage", "KMSKeyAccessDenied", "KMSKeyNotFound", "InvalidStateKMSKey", "DisabledKMSKey", "EFSIOError", "EFSMountConnectivityError", "EFSMountFailure", "EFSMountTimeout", "InvalidRuntime", "InvalidZipFileException", "FunctionError", "DrainingDurableExecutions", "VcpuLimitExceeded", "CapacityProviderScalingLimitExceeded", "InsufficientCapacity", "EC2RequestLimitExceeded", "FunctionError.InitTimeout", "FunctionError.RuntimeInitError", "FunctionError.ExtensionInitError", "FunctionError.InvalidEntryPoint", "FunctionError.InvalidWorkingDirectory", "FunctionError.PermissionDenied", "FunctionError.TooManyExtensions", "FunctionError.InitResourceExhausted", "DisallowedByVpcEncryptionControl"}
 }
 
 // Known reports whether the model has the value.
-func (v StateReasonCode) Known() bool { return slices.Contains(v.Values(), v) }
+func (v StateReasonCode) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // SystemLogLevel is an enum of the model.
 type SystemLogLevel string
@@ -926,12 +926,12 @@ const (
 )
 
 // Values lists the values of SystemLogLevel in the order of the model.
-func (SystemLogLevel) Values() []SystemLogLevel {
-	return []SystemLogLevel{SystemLogLevelDebug, SystemLogLevelInfo, SystemLogLevelWarn}
+func (SystemLogLevel) Values() []string {
+	return []string{"DEBUG", "INFO", "WARN"}
 }
 
 // Known reports whether the model has the value.
-func (v SystemLogLevel) Known() bool { return slices.Contains(v.Values(), v) }
+func (v SystemLogLevel) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // TagResourceRequest is a structure of the model.
 type TagResourceRequest struct {
@@ -959,12 +959,12 @@ const (
 )
 
 // Values lists the values of TenantIsolationMode in the order of the model.
-func (TenantIsolationMode) Values() []TenantIsolationMode {
-	return []TenantIsolationMode{TenantIsolationModePerTenant}
+func (TenantIsolationMode) Values() []string {
+	return []string{"PER_TENANT"}
 }
 
 // Known reports whether the model has the value.
-func (v TenantIsolationMode) Known() bool { return slices.Contains(v.Values(), v) }
+func (v TenantIsolationMode) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // TracingConfig is a structure of the model.
 type TracingConfig struct {
@@ -986,12 +986,12 @@ const (
 )
 
 // Values lists the values of TracingMode in the order of the model.
-func (TracingMode) Values() []TracingMode {
-	return []TracingMode{TracingModeActive, TracingModePassThrough}
+func (TracingMode) Values() []string {
+	return []string{"Active", "PassThrough"}
 }
 
 // Known reports whether the model has the value.
-func (v TracingMode) Known() bool { return slices.Contains(v.Values(), v) }
+func (v TracingMode) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // UntagResourceRequest is a structure of the model.
 type UntagResourceRequest struct {

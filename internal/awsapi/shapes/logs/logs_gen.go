@@ -92,12 +92,12 @@ const (
 )
 
 // Values lists the values of DataProtectionStatus in the order of the model.
-func (DataProtectionStatus) Values() []DataProtectionStatus {
-	return []DataProtectionStatus{DataProtectionStatusActivated, DataProtectionStatusDeleted, DataProtectionStatusArchived, DataProtectionStatusDisabled}
+func (DataProtectionStatus) Values() []string {
+	return []string{"ACTIVATED", "DELETED", "ARCHIVED", "DISABLED"}
 }
 
 // Known reports whether the model has the value.
-func (v DataProtectionStatus) Known() bool { return slices.Contains(v.Values(), v) }
+func (v DataProtectionStatus) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // DeleteLogGroupRequest is a structure of the model.
 type DeleteLogGroupRequest struct {
@@ -171,12 +171,12 @@ const (
 )
 
 // Values lists the values of EntityRejectionErrorType in the order of the model.
-func (EntityRejectionErrorType) Values() []EntityRejectionErrorType {
-	return []EntityRejectionErrorType{EntityRejectionErrorTypeInvalidEntity, EntityRejectionErrorTypeInvalidTypeValue, EntityRejectionErrorTypeInvalidKeyAttributes, EntityRejectionErrorTypeInvalidAttributes, EntityRejectionErrorTypeEntitySizeTooLarge, EntityRejectionErrorTypeUnsupportedLogGroupType, EntityRejectionErrorTypeMissingRequiredFields}
+func (EntityRejectionErrorType) Values() []string {
+	return []string{"InvalidEntity", "InvalidTypeValue", "InvalidKeyAttributes", "InvalidAttributes", "EntitySizeTooLarge", "UnsupportedLogGroupType", "MissingRequiredFields"}
 }
 
 // Known reports whether the model has the value.
-func (v EntityRejectionErrorType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v EntityRejectionErrorType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // FilterLogEventsRequest is a structure of the model.
 type FilterLogEventsRequest struct {
@@ -238,12 +238,12 @@ const (
 )
 
 // Values lists the values of InheritedProperty in the order of the model.
-func (InheritedProperty) Values() []InheritedProperty {
-	return []InheritedProperty{InheritedPropertyAccountDataProtection}
+func (InheritedProperty) Values() []string {
+	return []string{"ACCOUNT_DATA_PROTECTION"}
 }
 
 // Known reports whether the model has the value.
-func (v InheritedProperty) Known() bool { return slices.Contains(v.Values(), v) }
+func (v InheritedProperty) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // InputLogEvent is a structure of the model.
 type InputLogEvent struct {
@@ -299,12 +299,12 @@ const (
 )
 
 // Values lists the values of LogGroupClass in the order of the model.
-func (LogGroupClass) Values() []LogGroupClass {
-	return []LogGroupClass{LogGroupClassStandard, LogGroupClassInfrequentAccess, LogGroupClassDelivery}
+func (LogGroupClass) Values() []string {
+	return []string{"STANDARD", "INFREQUENT_ACCESS", "DELIVERY"}
 }
 
 // Known reports whether the model has the value.
-func (v LogGroupClass) Known() bool { return slices.Contains(v.Values(), v) }
+func (v LogGroupClass) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // LogStream is a structure of the model.
 type LogStream struct {
@@ -328,12 +328,12 @@ const (
 )
 
 // Values lists the values of OrderBy in the order of the model.
-func (OrderBy) Values() []OrderBy {
-	return []OrderBy{OrderByLogStreamName, OrderByLastEventTime}
+func (OrderBy) Values() []string {
+	return []string{"LogStreamName", "LastEventTime"}
 }
 
 // Known reports whether the model has the value.
-func (v OrderBy) Known() bool { return slices.Contains(v.Values(), v) }
+func (v OrderBy) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // OutputLogEvent is a structure of the model.
 type OutputLogEvent struct {

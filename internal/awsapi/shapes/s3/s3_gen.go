@@ -90,12 +90,12 @@ const (
 )
 
 // Values lists the values of ArchiveStatus in the order of the model.
-func (ArchiveStatus) Values() []ArchiveStatus {
-	return []ArchiveStatus{ArchiveStatusArchiveAccess, ArchiveStatusDeepArchiveAccess}
+func (ArchiveStatus) Values() []string {
+	return []string{"ARCHIVE_ACCESS", "DEEP_ARCHIVE_ACCESS"}
 }
 
 // Known reports whether the model has the value.
-func (v ArchiveStatus) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ArchiveStatus) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // Bucket is a structure of the model.
 type Bucket struct {
@@ -117,12 +117,12 @@ const (
 )
 
 // Values lists the values of BucketCannedACL in the order of the model.
-func (BucketCannedACL) Values() []BucketCannedACL {
-	return []BucketCannedACL{BucketCannedACLPrivate, BucketCannedACLPublicRead, BucketCannedACLPublicReadWrite, BucketCannedACLAuthenticatedRead}
+func (BucketCannedACL) Values() []string {
+	return []string{"private", "public-read", "public-read-write", "authenticated-read"}
 }
 
 // Known reports whether the model has the value.
-func (v BucketCannedACL) Known() bool { return slices.Contains(v.Values(), v) }
+func (v BucketCannedACL) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // BucketInfo is a structure of the model.
 type BucketInfo struct {
@@ -176,12 +176,12 @@ const (
 )
 
 // Values lists the values of BucketLocationConstraint in the order of the model.
-func (BucketLocationConstraint) Values() []BucketLocationConstraint {
-	return []BucketLocationConstraint{BucketLocationConstraintAfSouth1, BucketLocationConstraintApEast1, BucketLocationConstraintApEast2, BucketLocationConstraintApNortheast1, BucketLocationConstraintApNortheast2, BucketLocationConstraintApNortheast3, BucketLocationConstraintApSouth1, BucketLocationConstraintApSouth2, BucketLocationConstraintApSoutheast1, BucketLocationConstraintApSoutheast2, BucketLocationConstraintApSoutheast3, BucketLocationConstraintApSoutheast4, BucketLocationConstraintApSoutheast5, BucketLocationConstraintApSoutheast6, BucketLocationConstraintApSoutheast7, BucketLocationConstraintCaCentral1, BucketLocationConstraintCaWest1, BucketLocationConstraintCnNorth1, BucketLocationConstraintCnNorthwest1, BucketLocationConstraintEU, BucketLocationConstraintEuCentral1, BucketLocationConstraintEuCentral2, BucketLocationConstraintEuNorth1, BucketLocationConstraintEuSouth1, BucketLocationConstraintEuSouth2, BucketLocationConstraintEuWest1, BucketLocationConstraintEuWest2, BucketLocationConstraintEuWest3, BucketLocationConstraintIlCentral1, BucketLocationConstraintMeCentral1, BucketLocationConstraintMeSouth1, BucketLocationConstraintMxCentral1, BucketLocationConstraintSaEast1, BucketLocationConstraintUsEast2, BucketLocationConstraintUsGovEast1, BucketLocationConstraintUsGovWest1, BucketLocationConstraintUsWest1, BucketLocationConstraintUsWest2}
+func (BucketLocationConstraint) Values() []string {
+	return []string{"af-south-1", "ap-east-1", "ap-east-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-south-2", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "ap-southeast-6", "ap-southeast-7", "ca-central-1", "ca-west-1", "cn-north-1", "cn-northwest-1", "EU", "eu-central-1", "eu-central-2", "eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-2", "eu-west-3", "il-central-1", "me-central-1", "me-south-1", "mx-central-1", "sa-east-1", "us-east-2", "us-gov-east-1", "us-gov-west-1", "us-west-1", "us-west-2"}
 }
 
 // Known reports whether the model has the value.
-func (v BucketLocationConstraint) Known() bool { return slices.Contains(v.Values(), v) }
+func (v BucketLocationConstraint) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // BucketNamespace is an enum of the model.
 type BucketNamespace string
@@ -193,12 +193,12 @@ const (
 )
 
 // Values lists the values of BucketNamespace in the order of the model.
-func (BucketNamespace) Values() []BucketNamespace {
-	return []BucketNamespace{BucketNamespaceAccountRegional, BucketNamespaceGlobal}
+func (BucketNamespace) Values() []string {
+	return []string{"account-regional", "global"}
 }
 
 // Known reports whether the model has the value.
-func (v BucketNamespace) Known() bool { return slices.Contains(v.Values(), v) }
+func (v BucketNamespace) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // BucketType is an enum of the model.
 type BucketType string
@@ -209,12 +209,12 @@ const (
 )
 
 // Values lists the values of BucketType in the order of the model.
-func (BucketType) Values() []BucketType {
-	return []BucketType{BucketTypeDirectory}
+func (BucketType) Values() []string {
+	return []string{"Directory"}
 }
 
 // Known reports whether the model has the value.
-func (v BucketType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v BucketType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // ChecksumAlgorithm is an enum of the model.
 type ChecksumAlgorithm string
@@ -234,12 +234,12 @@ const (
 )
 
 // Values lists the values of ChecksumAlgorithm in the order of the model.
-func (ChecksumAlgorithm) Values() []ChecksumAlgorithm {
-	return []ChecksumAlgorithm{ChecksumAlgorithmCrc32, ChecksumAlgorithmCrc32c, ChecksumAlgorithmSha1, ChecksumAlgorithmSha256, ChecksumAlgorithmCrc64nvme, ChecksumAlgorithmSha512, ChecksumAlgorithmMD5, ChecksumAlgorithmXxhash64, ChecksumAlgorithmXxhash3, ChecksumAlgorithmXxhash128}
+func (ChecksumAlgorithm) Values() []string {
+	return []string{"CRC32", "CRC32C", "SHA1", "SHA256", "CRC64NVME", "SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128"}
 }
 
 // Known reports whether the model has the value.
-func (v ChecksumAlgorithm) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ChecksumAlgorithm) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // ChecksumMode is an enum of the model.
 type ChecksumMode string
@@ -250,12 +250,12 @@ const (
 )
 
 // Values lists the values of ChecksumMode in the order of the model.
-func (ChecksumMode) Values() []ChecksumMode {
-	return []ChecksumMode{ChecksumModeEnabled}
+func (ChecksumMode) Values() []string {
+	return []string{"ENABLED"}
 }
 
 // Known reports whether the model has the value.
-func (v ChecksumMode) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ChecksumMode) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // ChecksumType is an enum of the model.
 type ChecksumType string
@@ -267,12 +267,12 @@ const (
 )
 
 // Values lists the values of ChecksumType in the order of the model.
-func (ChecksumType) Values() []ChecksumType {
-	return []ChecksumType{ChecksumTypeComposite, ChecksumTypeFullObject}
+func (ChecksumType) Values() []string {
+	return []string{"COMPOSITE", "FULL_OBJECT"}
 }
 
 // Known reports whether the model has the value.
-func (v ChecksumType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ChecksumType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // CommonPrefix is a structure of the model.
 type CommonPrefix struct {
@@ -523,12 +523,12 @@ const (
 )
 
 // Values lists the values of DataRedundancy in the order of the model.
-func (DataRedundancy) Values() []DataRedundancy {
-	return []DataRedundancy{DataRedundancySingleAvailabilityZone, DataRedundancySingleLocalZone}
+func (DataRedundancy) Values() []string {
+	return []string{"SingleAvailabilityZone", "SingleLocalZone"}
 }
 
 // Known reports whether the model has the value.
-func (v DataRedundancy) Known() bool { return slices.Contains(v.Values(), v) }
+func (v DataRedundancy) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // Delete is a structure of the model.
 type Delete struct {
@@ -598,12 +598,12 @@ const (
 )
 
 // Values lists the values of EncodingType in the order of the model.
-func (EncodingType) Values() []EncodingType {
-	return []EncodingType{EncodingTypeUrl}
+func (EncodingType) Values() []string {
+	return []string{"url"}
 }
 
 // Known reports whether the model has the value.
-func (v EncodingType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v EncodingType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // Error is a structure of the model.
 type Error struct {
@@ -915,12 +915,12 @@ const (
 )
 
 // Values lists the values of LocationType in the order of the model.
-func (LocationType) Values() []LocationType {
-	return []LocationType{LocationTypeAvailabilityZone, LocationTypeLocalZone}
+func (LocationType) Values() []string {
+	return []string{"AvailabilityZone", "LocalZone"}
 }
 
 // Known reports whether the model has the value.
-func (v LocationType) Known() bool { return slices.Contains(v.Values(), v) }
+func (v LocationType) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // MetadataDirective is an enum of the model.
 type MetadataDirective string
@@ -932,12 +932,12 @@ const (
 )
 
 // Values lists the values of MetadataDirective in the order of the model.
-func (MetadataDirective) Values() []MetadataDirective {
-	return []MetadataDirective{MetadataDirectiveCopy, MetadataDirectiveReplace}
+func (MetadataDirective) Values() []string {
+	return []string{"COPY", "REPLACE"}
 }
 
 // Known reports whether the model has the value.
-func (v MetadataDirective) Known() bool { return slices.Contains(v.Values(), v) }
+func (v MetadataDirective) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // Object is a structure of the model.
 type Object struct {
@@ -967,12 +967,12 @@ const (
 )
 
 // Values lists the values of ObjectCannedACL in the order of the model.
-func (ObjectCannedACL) Values() []ObjectCannedACL {
-	return []ObjectCannedACL{ObjectCannedACLPrivate, ObjectCannedACLPublicRead, ObjectCannedACLPublicReadWrite, ObjectCannedACLAuthenticatedRead, ObjectCannedACLAwsExecRead, ObjectCannedACLBucketOwnerRead, ObjectCannedACLBucketOwnerFullControl}
+func (ObjectCannedACL) Values() []string {
+	return []string{"private", "public-read", "public-read-write", "authenticated-read", "aws-exec-read", "bucket-owner-read", "bucket-owner-full-control"}
 }
 
 // Known reports whether the model has the value.
-func (v ObjectCannedACL) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ObjectCannedACL) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // ObjectIdentifier is a structure of the model.
 type ObjectIdentifier struct {
@@ -993,12 +993,12 @@ const (
 )
 
 // Values lists the values of ObjectLockLegalHoldStatus in the order of the model.
-func (ObjectLockLegalHoldStatus) Values() []ObjectLockLegalHoldStatus {
-	return []ObjectLockLegalHoldStatus{ObjectLockLegalHoldStatusON, ObjectLockLegalHoldStatusOFF}
+func (ObjectLockLegalHoldStatus) Values() []string {
+	return []string{"ON", "OFF"}
 }
 
 // Known reports whether the model has the value.
-func (v ObjectLockLegalHoldStatus) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ObjectLockLegalHoldStatus) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // ObjectLockMode is an enum of the model.
 type ObjectLockMode string
@@ -1010,12 +1010,12 @@ const (
 )
 
 // Values lists the values of ObjectLockMode in the order of the model.
-func (ObjectLockMode) Values() []ObjectLockMode {
-	return []ObjectLockMode{ObjectLockModeGovernance, ObjectLockModeCompliance}
+func (ObjectLockMode) Values() []string {
+	return []string{"GOVERNANCE", "COMPLIANCE"}
 }
 
 // Known reports whether the model has the value.
-func (v ObjectLockMode) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ObjectLockMode) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // ObjectOwnership is an enum of the model.
 type ObjectOwnership string
@@ -1028,12 +1028,12 @@ const (
 )
 
 // Values lists the values of ObjectOwnership in the order of the model.
-func (ObjectOwnership) Values() []ObjectOwnership {
-	return []ObjectOwnership{ObjectOwnershipBucketOwnerPreferred, ObjectOwnershipObjectWriter, ObjectOwnershipBucketOwnerEnforced}
+func (ObjectOwnership) Values() []string {
+	return []string{"BucketOwnerPreferred", "ObjectWriter", "BucketOwnerEnforced"}
 }
 
 // Known reports whether the model has the value.
-func (v ObjectOwnership) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ObjectOwnership) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // ObjectStorageClass is an enum of the model.
 type ObjectStorageClass string
@@ -1056,12 +1056,12 @@ const (
 )
 
 // Values lists the values of ObjectStorageClass in the order of the model.
-func (ObjectStorageClass) Values() []ObjectStorageClass {
-	return []ObjectStorageClass{ObjectStorageClassStandard, ObjectStorageClassReducedRedundancy, ObjectStorageClassGlacier, ObjectStorageClassStandardIa, ObjectStorageClassOnezoneIa, ObjectStorageClassIntelligentTiering, ObjectStorageClassDeepArchive, ObjectStorageClassOutposts, ObjectStorageClassGlacierIr, ObjectStorageClassSnow, ObjectStorageClassExpressOnezone, ObjectStorageClassFsxOpenzfs, ObjectStorageClassFsxOntap}
+func (ObjectStorageClass) Values() []string {
+	return []string{"STANDARD", "REDUCED_REDUNDANCY", "GLACIER", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "DEEP_ARCHIVE", "OUTPOSTS", "GLACIER_IR", "SNOW", "EXPRESS_ONEZONE", "FSX_OPENZFS", "FSX_ONTAP"}
 }
 
 // Known reports whether the model has the value.
-func (v ObjectStorageClass) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ObjectStorageClass) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // OptionalObjectAttributes is an enum of the model.
 type OptionalObjectAttributes string
@@ -1072,12 +1072,12 @@ const (
 )
 
 // Values lists the values of OptionalObjectAttributes in the order of the model.
-func (OptionalObjectAttributes) Values() []OptionalObjectAttributes {
-	return []OptionalObjectAttributes{OptionalObjectAttributesRestoreStatus}
+func (OptionalObjectAttributes) Values() []string {
+	return []string{"RestoreStatus"}
 }
 
 // Known reports whether the model has the value.
-func (v OptionalObjectAttributes) Known() bool { return slices.Contains(v.Values(), v) }
+func (v OptionalObjectAttributes) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // Owner is a structure of the model.
 type Owner struct {
@@ -1192,12 +1192,12 @@ const (
 )
 
 // Values lists the values of ReplicationStatus in the order of the model.
-func (ReplicationStatus) Values() []ReplicationStatus {
-	return []ReplicationStatus{ReplicationStatusComplete, ReplicationStatusPending, ReplicationStatusFailed, ReplicationStatusReplica, ReplicationStatusCompleted}
+func (ReplicationStatus) Values() []string {
+	return []string{"COMPLETE", "PENDING", "FAILED", "REPLICA", "COMPLETED"}
 }
 
 // Known reports whether the model has the value.
-func (v ReplicationStatus) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ReplicationStatus) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // RequestCharged is an enum of the model.
 type RequestCharged string
@@ -1208,12 +1208,12 @@ const (
 )
 
 // Values lists the values of RequestCharged in the order of the model.
-func (RequestCharged) Values() []RequestCharged {
-	return []RequestCharged{RequestChargedRequester}
+func (RequestCharged) Values() []string {
+	return []string{"requester"}
 }
 
 // Known reports whether the model has the value.
-func (v RequestCharged) Known() bool { return slices.Contains(v.Values(), v) }
+func (v RequestCharged) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // RequestPayer is an enum of the model.
 type RequestPayer string
@@ -1224,12 +1224,12 @@ const (
 )
 
 // Values lists the values of RequestPayer in the order of the model.
-func (RequestPayer) Values() []RequestPayer {
-	return []RequestPayer{RequestPayerRequester}
+func (RequestPayer) Values() []string {
+	return []string{"requester"}
 }
 
 // Known reports whether the model has the value.
-func (v RequestPayer) Known() bool { return slices.Contains(v.Values(), v) }
+func (v RequestPayer) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // RestoreStatus is a structure of the model.
 type RestoreStatus struct {
@@ -1249,12 +1249,12 @@ const (
 )
 
 // Values lists the values of ServerSideEncryption in the order of the model.
-func (ServerSideEncryption) Values() []ServerSideEncryption {
-	return []ServerSideEncryption{ServerSideEncryptionAes256, ServerSideEncryptionAwsFsx, ServerSideEncryptionAwsKms, ServerSideEncryptionAwsKmsDsse}
+func (ServerSideEncryption) Values() []string {
+	return []string{"AES256", "aws:fsx", "aws:kms", "aws:kms:dsse"}
 }
 
 // Known reports whether the model has the value.
-func (v ServerSideEncryption) Known() bool { return slices.Contains(v.Values(), v) }
+func (v ServerSideEncryption) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // StorageClass is an enum of the model.
 type StorageClass string
@@ -1277,12 +1277,12 @@ const (
 )
 
 // Values lists the values of StorageClass in the order of the model.
-func (StorageClass) Values() []StorageClass {
-	return []StorageClass{StorageClassStandard, StorageClassReducedRedundancy, StorageClassStandardIa, StorageClassOnezoneIa, StorageClassIntelligentTiering, StorageClassGlacier, StorageClassDeepArchive, StorageClassOutposts, StorageClassGlacierIr, StorageClassSnow, StorageClassExpressOnezone, StorageClassFsxOpenzfs, StorageClassFsxOntap}
+func (StorageClass) Values() []string {
+	return []string{"STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER", "DEEP_ARCHIVE", "OUTPOSTS", "GLACIER_IR", "SNOW", "EXPRESS_ONEZONE", "FSX_OPENZFS", "FSX_ONTAP"}
 }
 
 // Known reports whether the model has the value.
-func (v StorageClass) Known() bool { return slices.Contains(v.Values(), v) }
+func (v StorageClass) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // Tag is a structure of the model.
 type Tag struct {
@@ -1300,12 +1300,12 @@ const (
 )
 
 // Values lists the values of TaggingDirective in the order of the model.
-func (TaggingDirective) Values() []TaggingDirective {
-	return []TaggingDirective{TaggingDirectiveCopy, TaggingDirectiveReplace}
+func (TaggingDirective) Values() []string {
+	return []string{"COPY", "REPLACE"}
 }
 
 // Known reports whether the model has the value.
-func (v TaggingDirective) Known() bool { return slices.Contains(v.Values(), v) }
+func (v TaggingDirective) Known() bool { return slices.Contains(v.Values(), string(v)) }
 
 // UploadPartOutput is a structure of the model.
 type UploadPartOutput struct {

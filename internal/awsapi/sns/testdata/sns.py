@@ -91,7 +91,15 @@ for endpoint in ("http://169.254.169.254/latest", "ftp://example.org/", "http://
     refused("InvalidParameter", sns.subscribe, TopicArn=arn, Protocol="http", Endpoint=endpoint)
 assert "protocol" in refused("InvalidParameter", sns.subscribe, TopicArn=arn, Protocol="email", Endpoint="a@example.org")
 assert "FilterPolicy" in refused("InvalidParameter", sns.subscribe, TopicArn=arn, Protocol="http", Endpoint=url + "2", Attributes={"FilterPolicy": "{}"})
-refused("NotFound", sns.subscribe, TopicArn=arn + "x", Protocol="http", Endpoint=url)
+for protocol in ("http", "sqs"):
+    refused("NotFound", sns.subscribe, TopicArn=arn + "x", Protocol=protocol, Endpoint=url)
+plain = sns.create_topic(Name="plain", Attributes={"FifoTopic": "false"})["TopicArn"]
+attributes = sns.get_topic_attributes(TopicArn=plain)["Attributes"]
+statement = json.loads(attributes["Policy"])["Statement"][0]
+assert statement["Resource"] == plain and statement["Condition"] == {"StringEquals": {"AWS:SourceOwner": "000000000000"}}, statement
+assert "FifoTopic" not in attributes and "SNS:Publish" in statement["Action"], attributes
+assert "not valid for this topic type" in refused("InvalidParameter", sns.publish, TopicArn=plain, Message="m", MessageDeduplicationId="d")
+sns.delete_topic(TopicArn=plain)
 
 # Messages.
 id = sns.publish(TopicArn=arn, Subject="hello", Message="<wörld>", MessageAttributes={
