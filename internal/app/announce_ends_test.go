@@ -124,7 +124,7 @@ func ends() map[string]end {
 			want: append([]string{"started", "failed INTERNAL_ERROR"}, back...),
 		},
 	}
-	for _, r := range []deploy.Reason{deploy.ReasonInvalidRevision, deploy.ReasonRevisionMissing, deploy.ReasonInvalidECSService} {
+	for _, r := range []deploy.Reason{deploy.ReasonInvalidRevision, deploy.ReasonRevisionMissing, deploy.ReasonInvalidECSService, deploy.ReasonRoleMissing} {
 		ends["refused: "+string(r)] = end{plan: func(p *deploy.Plan) { p.Refused = &deploy.Refusal{Reason: r} }, want: []string{"started", "failed " + string(r)}}
 	}
 	return ends

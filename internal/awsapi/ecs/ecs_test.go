@@ -15,6 +15,7 @@ import (
 	"greengate/internal/cloud"
 	"greengate/internal/cloud/cloudtest"
 	"greengate/internal/deploy"
+	"greengate/internal/traffic/l7"
 )
 
 // runtime keeps task sets that are at once as they are wanted.
@@ -59,7 +60,7 @@ func TestBoto3(t *testing.T) {
 	s := ecs.New(ecs.Config{Region: awsapitest.Region, AccountID: awsapitest.AccountID, Resources: c, Runtime: runtime{c}, Tasks: tasks{c}, Now: time.Now})
 	balancers := elb.New(elb.Config{
 		Region: awsapitest.Region, AccountID: awsapitest.AccountID, Resources: c, Now: time.Now,
-		Sync: func(context.Context, string) error { return nil }, Network: netip.MustParsePrefix("127.77.0.0/16"),
+		Sync: func(context.Context, string) error { return nil }, Fits: l7.Fits, Network: netip.MustParsePrefix("127.77.0.0/16"),
 	})
 	srv := awsapitest.Start(t, map[string]awsapi.Handlers{"ecs": s.Handlers(), "elasticloadbalancing": balancers.Handlers()}, nil)
 	srv.Python(t, "testdata/ecs.py")
