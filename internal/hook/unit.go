@@ -53,12 +53,16 @@ func (h *Hooks) startUnit(ctx context.Context, id string, call deploy.HookCall) 
 	if spec.Timeout < time.Second {
 		spec.Timeout = time.Second
 	}
-	if call.Hook.Kind == deploy.HookScenario {
-		job, err := h.writeJob(id, call)
-		if err != nil {
-			return fmt.Errorf("start hook %s: %w", call.Hook.Name, err)
-		}
-		spec.Command = []string{h.cfg.Executable, "verify", "--hook", job}
+	var err error
+	switch call.Hook.Kind {
+	case deploy.HookScenario:
+		spec.Command, err = h.scenarioProgram(id, call)
+	case deploy.HookShadow:
+		spec.Command, err = h.shadowProgram(id, call)
+	case deploy.HookCommand, deploy.HookTask, deploy.HookFunction:
+	}
+	if err != nil {
+		return fmt.Errorf("start hook %s: %w", call.Hook.Name, err)
 	}
 	if _, err := h.cfg.Runner.Ensure(ctx, spec); err != nil {
 		if errors.Is(err, runner.ErrPermanent) {

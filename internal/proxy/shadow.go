@@ -36,7 +36,7 @@ const (
 type ShadowSpec struct {
 	From    string `json:"from"` // the group whose requests are copied
 	To      string `json:"to"`
-	Percent int    `json:"percent"` // 1 to 100
+	Percent int    `json:"percent"` // 0 to 100; with 0 pairs of before can still be taken
 	// Headers are the names of response headers that pairs hold, in any case.
 	Headers []string `json:"headers,omitempty"`
 	// Lease is how long copying goes on without another call; at most a minute.
@@ -48,8 +48,8 @@ func (s ShadowSpec) validate() error {
 	if s.From == s.To || s.From == "" || s.To == "" {
 		f.add("a shadow leads from one group to another one")
 	}
-	if s.Percent < 1 || s.Percent > 100 {
-		f.add("percent is %d: must be 1 to 100", s.Percent)
+	if s.Percent < 0 || s.Percent > 100 {
+		f.add("percent is %d: must be 0 to 100", s.Percent)
 	}
 	if s.Lease <= 0 || s.Lease > maxShadowLease {
 		f.add("lease is %s: must be above 0s and at most %s", s.Lease, maxShadowLease)

@@ -284,7 +284,7 @@ func TestShadow_refuses(t *testing.T) {
 	t.Parallel()
 	s := startShadow(t, backend(t, versionOf("blue", nil)), backend(t, versionOf("green", nil)), 100)
 	for name, edit := range map[string]func(*ShadowSpec){
-		"itself": func(s *ShadowSpec) { s.To = s.From }, "nothing": func(s *ShadowSpec) { s.Percent = 0 },
+		"itself": func(s *ShadowSpec) { s.To = s.From }, "less than nothing": func(s *ShadowSpec) { s.Percent = -1 },
 		"more than all": func(s *ShadowSpec) { s.Percent = 101 }, "no lease": func(s *ShadowSpec) { s.Lease = 0 },
 		"a lease for ever": func(s *ShadowSpec) { s.Lease = time.Hour },
 	} {
