@@ -35,7 +35,7 @@
 // # Shadows
 //
 // For as long as somebody asks, a share of the GET and HEAD requests of a group is sent a second time, to another group,
-// after its client was served: see [ShadowSpec]. The answer of a copy is only compared. Copies are bounded in number and in
+// when its client has the answer, or as much of it as is kept: see [ShadowSpec]. The answer of a copy is only compared. Copies are bounded in number and in
 // bytes and dropped beyond that; they are in no ledger, no meter and no count of what is in flight.
 //
 // # Requests that are refused
