@@ -93,7 +93,13 @@ func (h *Hooks) Cancel(ctx context.Context, id string, call deploy.HookCall) err
 	if call.Hook.Kind == deploy.HookFunction {
 		return h.cancelFunction(ctx, id, call.Hook.Function.Name)
 	}
-	return h.cancelUnit(ctx, id)
+	if err := h.cancelUnit(ctx, UnitID(id)); err != nil {
+		return err
+	}
+	if call.Hook.Kind == deploy.HookScenario { // it had no more than a moment for its own
+		return h.cleanUp(ctx, id, call, &deploy.Verdict{})
+	}
+	return nil
 }
 
 // environment is what every hook is told.

@@ -25,6 +25,10 @@ const jobMargin = 10 * time.Second
 func (h *Hooks) job(id string) string    { return h.beside(id, ".job.json") }
 func (h *Hooks) result(id string) string { return h.beside(id, ".result.json") }
 
+// checkpoint is there while a scenario may leave something behind, cleanupResult once that was cleaned up for it.
+func (h *Hooks) checkpoint(id string) string    { return h.beside(id, ".checkpoint") }
+func (h *Hooks) cleanupResult(id string) string { return h.beside(id, ".cleanup.json") }
+
 func (h *Hooks) beside(id, suffix string) string {
 	return filepath.Join(h.cfg.Dir, strings.ReplaceAll(id, "/", "-")+suffix)
 }
@@ -54,6 +58,7 @@ func (h *Hooks) writeJob(id string, call deploy.HookCall) (string, error) {
 			Service: call.Service, Version: rev.Version, Revision: rev.Digest, TaskSet: call.TaskSet.ID, Deployment: deployment,
 		},
 		Until: call.Until.Add(-min(jobMargin, left/5)), Result: h.result(id),
+		Checkpoint: h.checkpoint(id), CleanupResult: h.cleanupResult(id),
 	}
 	if !call.List.OnProduction() {
 		j.CompareURL, j.First = production, call.First // production is blue until the switch
@@ -86,6 +91,11 @@ func (h *Hooks) awaitScenario(ctx context.Context, id string, call deploy.HookCa
 		v = h.resultVerdict(st.Exit.Code, id, call)
 	}
 	v.Log, v.Start, v.End = st.ID, st.StartedAt, st.EndedAt
+	if v.Status == deploy.VerdictError {
+		if err := h.cleanUp(ctx, id, call, &v); err != nil {
+			return deploy.Verdict{}, fmt.Errorf("await cleanup of scenario %s: %w", call.Hook.Name, err)
+		}
+	}
 	if v.Status != deploy.VerdictPass && len(v.Checks) == 0 {
 		if tail := h.tail(ctx, st.ID); tail != "" {
 			v.Message += "\n" + tail
