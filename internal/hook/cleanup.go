@@ -37,7 +37,7 @@ func (h *Hooks) cleanUp(ctx context.Context, id string, call deploy.HookCall, v 
 
 func (h *Hooks) runCleanup(ctx context.Context, id string, call deploy.HookCall) error {
 	spec := h.unit(id, call)
-	spec.ID += "/cleanup"
+	spec.ID += CleanupSuffix
 	spec.Digest, spec.Timeout = spec.ID, cleanupLimit
 	spec.Command = []string{h.cfg.Executable, "verify", "--hook-cleanup", h.job(id)}
 	_, err := h.cfg.Runner.Ensure(ctx, spec)

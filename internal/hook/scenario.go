@@ -22,12 +22,18 @@ import (
 // jobMargin is what a scenario leaves of its hook's time for cleanup and for its result.
 const jobMargin = 10 * time.Second
 
-func (h *Hooks) job(id string) string    { return h.beside(id, ".job.json") }
-func (h *Hooks) result(id string) string { return h.beside(id, ".result.json") }
+const (
+	jobSuffix     = ".job.json"
+	resultSuffix  = ".result.json"
+	cleanupSuffix = ".cleanup.json"
+)
+
+func (h *Hooks) job(id string) string    { return h.beside(id, jobSuffix) }
+func (h *Hooks) result(id string) string { return h.beside(id, resultSuffix) }
 
 // checkpoint is there while a scenario may leave something behind, cleanupResult once that was cleaned up for it.
-func (h *Hooks) checkpoint(id string) string    { return h.beside(id, ".checkpoint") }
-func (h *Hooks) cleanupResult(id string) string { return h.beside(id, ".cleanup.json") }
+func (h *Hooks) checkpoint(id string) string    { return h.beside(id, checkpointSuffix) }
+func (h *Hooks) cleanupResult(id string) string { return h.beside(id, cleanupSuffix) }
 
 func (h *Hooks) beside(id, suffix string) string {
 	return filepath.Join(h.cfg.Dir, strings.ReplaceAll(id, "/", "-")+suffix)
