@@ -29,32 +29,42 @@ func (j *janitor) sweepResults(ctx context.Context, units []runner.Status, ended
 		j.log.WarnContext(ctx, "look at results of hooks", "err", err)
 		return
 	}
-	running := map[string]bool{}
-	for _, u := range units {
-		if !u.State.Ended() {
-			running[strings.TrimSuffix(u.ID, hook.CleanupSuffix)] = true
-		}
-	}
-	open := map[string]bool{} // hooks with a checkpoint that is kept
-	for _, e := range entries {
-		if id, of := hook.ResultOf(e.Name()); of && hook.IsCheckpoint(e.Name()) && younger(e, checkpointsLeft) {
-			open[id] = true
-		}
-	}
+	busy := busyHooks(entries, units)
 	for _, e := range entries {
 		id, of := hook.ResultOf(e.Name())
 		deployment, _, _ := strings.Cut(id, "/")
 		switch {
 		case !of && (!strings.HasPrefix(e.Name(), ".") || younger(e, resultsLeft)): // not ours, or being written
-		case of && (running[hook.UnitID(id)] || open[id] || !ended(deployment)):
+		case of && (busy[id] || !ended(deployment)):
 		default:
-			if of && hook.IsCheckpoint(e.Name()) {
-				j.log.WarnContext(ctx, "the cleanup of a scenario that was killed has never run", "hook", id)
-			}
-			if err := os.Remove(filepath.Join(j.results, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				j.log.WarnContext(ctx, "remove result of hook", "file", e.Name(), "err", err)
-			}
+			j.removeResult(ctx, e.Name(), id)
 		}
+	}
+}
+
+// busyHooks are those that run, or whose checkpoint is kept, by their effects.
+func busyHooks(entries []fs.DirEntry, units []runner.Status) map[string]bool {
+	busy, running := map[string]bool{}, map[string]bool{}
+	for _, u := range units {
+		if !u.State.Ended() {
+			running[strings.TrimSuffix(u.ID, hook.CleanupSuffix)] = true
+		}
+	}
+	for _, e := range entries {
+		id, of := hook.ResultOf(e.Name())
+		if of && (running[hook.UnitID(id)] || hook.IsCheckpoint(e.Name()) && younger(e, checkpointsLeft)) {
+			busy[id] = true
+		}
+	}
+	return busy
+}
+
+func (j *janitor) removeResult(ctx context.Context, name, hookID string) {
+	if hookID != "" && hook.IsCheckpoint(name) {
+		j.log.WarnContext(ctx, "the cleanup of a scenario that was killed has never run", "hook", hookID)
+	}
+	if err := os.Remove(filepath.Join(j.results, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		j.log.WarnContext(ctx, "remove result of hook", "file", name, "err", err)
 	}
 }
 

@@ -42,7 +42,8 @@ func TestJanitor_sweepResults(t *testing.T) {
 	var log strings.Builder
 	j := &janitor{results: dir, log: slog.New(slog.NewTextHandler(&log, nil))}
 	units := []runner.Status{
-		{ID: "hook/d-ENDED/6", State: runner.StateRunning}, {ID: "hook/d-ENDED/9/cleanup", State: runner.StateRunning},
+		{ID: "hook/d-ENDED/6", State: runner.StateRunning},
+		{ID: "hook/d-ENDED/9/cleanup", State: runner.StateRunning},
 		{ID: "hook/d-ENDED/3", State: runner.StateExited},
 	}
 	ended := func(id string) bool { return id != "d-ACTIVE" }

@@ -42,7 +42,7 @@ func (h *Hooks) runCleanup(ctx context.Context, id string, call deploy.HookCall)
 	spec.Command = []string{h.cfg.Executable, "verify", "--hook-cleanup", h.job(id)}
 	_, err := h.cfg.Runner.Ensure(ctx, spec)
 	if errors.Is(err, runner.ErrPermanent) {
-		return nil // the verdict says that it is not known
+		return nil //nolint:nilerr // the verdict says that it is not known
 	}
 	if err != nil {
 		return fmt.Errorf("start cleanup of hook %s: %w", call.Hook.Name, err)

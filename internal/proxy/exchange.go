@@ -184,7 +184,7 @@ func (s *Server) serve(ctx context.Context, at *routing, x *exchange) {
 	x.started = time.Now()
 	routed := s.router.claim(at, x, x.started)
 	if x.group != nil {
-		x.sample()
+		x.sample(ctx)
 	}
 	switch {
 	case x.action.fixed != nil:

@@ -34,7 +34,7 @@ func newShadowTransport() *http.Transport {
 }
 
 // sample chooses whether x is copied. The request is taken down here, since the bytes of its head do not outlive it.
-func (x *exchange) sample() {
+func (x *exchange) sample(ctx context.Context) {
 	sh := x.group.shadow.Load()
 	if sh == nil || !copyable(x.req) {
 		return
@@ -48,7 +48,7 @@ func (x *exchange) sample() {
 		sh.dropped.Add(1)
 		return
 	}
-	req := x.h2Request(context.Background(), nil) //nolint:contextcheck // the copy outlives the request
+	req := x.h2Request(context.WithoutCancel(ctx), nil)
 	req.Header.Set(HeaderShadow, "1")
 	x.copying = &sample{sh: sh, req: req, keep: keep, pair: ShadowPair{
 		Method: req.Method, Host: req.Host, Target: string(x.req.target), Secrets: credentials(req.Header),
@@ -149,21 +149,22 @@ func (sm *sample) launch() {
 	}
 	sm.gone = true
 	sh.mu.Lock()
-	over := sh.over
 	sh.samples--
-	if !over {
-		sh.wg.Add(1)
-	}
 	sh.mu.Unlock()
-	if over {
-		<-sh.slots
-		return
+	sh.queue <- sm // who has a slot has a place
+}
+
+// work makes copies until the shadow ends.
+func (sh *shadow) work(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case sm := <-sh.queue:
+			sh.send(ctx, sm)
+			<-sh.slots
+		}
 	}
-	go func() {
-		defer sh.wg.Done()
-		defer func() { <-sh.slots }()
-		sh.send(sm)
-	}()
 }
 
 // drop gives a sample up.
@@ -178,8 +179,8 @@ func (sm *sample) drop() {
 }
 
 // send makes the copy and keeps the pair.
-func (sh *shadow) send(sm *sample) {
-	ctx, cancel := context.WithTimeout(sh.ctx, shadowPatience+3*sm.pair.From.Took)
+func (sh *shadow) send(ctx context.Context, sm *sample) {
+	limited, cancel := context.WithTimeout(ctx, shadowPatience+3*sm.pair.From.Took)
 	defer cancel()
 	sh.mu.Lock()
 	to := sh.spec.To
@@ -195,12 +196,12 @@ func (sh *shadow) send(sm *sample) {
 	}
 	sm.req.URL.Host = address
 	begin := time.Now()
-	resp, err := by.RoundTrip(sm.req.WithContext(ctx))
+	resp, err := by.RoundTrip(sm.req.WithContext(limited)) //nolint:bodyclose // answered closes it
 	sm.pair.To.Took = time.Since(begin)
 	if err == nil {
 		err = sm.answered(resp)
 	}
-	if sh.ctx.Err() != nil {
+	if ctx.Err() != nil {
 		return // it did not fail: it was called off
 	}
 	if err != nil {

@@ -104,11 +104,11 @@ type shadow struct {
 	id     string
 	epoch  string
 	router *router
-	ctx    context.Context //nolint:containedctx // copies outlive the request that they are of, and end with the shadow
-	cancel context.CancelFunc
+	cancel context.CancelFunc // ends the workers
 	http1  *http.Transport
 	h2     *http.Transport
-	slots  chan struct{} // one a copy on its way
+	slots  chan struct{} // one a copy that waits or is on its way
+	queue  chan *sample
 
 	eligible, copied, dropped atomic.Uint64
 	percent                   atomic.Int64
@@ -159,10 +159,15 @@ func (s *Server) shadow(id string, spec ShadowSpec) (ShadowBatch, error) {
 }
 
 func newShadow(id, epoch string, rt *router) *shadow {
-	ctx, cancel := context.WithCancel(context.Background())
-	sh := &shadow{id: id, epoch: epoch, router: rt, ctx: ctx, cancel: cancel, slots: make(chan struct{}, shadowCopies)}
+	ctx, cancel := context.WithCancel(context.Background()) // copies outlive the request that asks for the shadow
+	sh := &shadow{
+		id: id, epoch: epoch, router: rt, cancel: cancel, slots: make(chan struct{}, shadowCopies), queue: make(chan *sample, shadowCopies),
+	}
 	sh.h2 = newH2Transport(DefaultConnectTimeout)
 	sh.http1 = newShadowTransport()
+	for range shadowCopies {
+		sh.wg.Go(func() { sh.work(ctx) })
+	}
 	return sh
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -121,10 +122,7 @@ func lock(f *os.File) error {
 
 func (j *journal) write() error {
 	j.top.mu.Lock()
-	j.last.Steps = make(map[string]any, len(j.top.steps))
-	for name, v := range j.top.steps {
-		j.last.Steps[name] = v
-	}
+	j.last.Steps = maps.Clone(j.top.steps)
 	j.top.mu.Unlock()
 	j.last.Cookies = j.jar.all()
 	return j.line(j.last)
@@ -198,7 +196,7 @@ func readCheckpoint(from io.Reader) (head Job, last progress, err error) {
 	r := bufio.NewReader(bytes.NewReader(content))
 	first, err := r.ReadBytes('\n')
 	if err != nil {
-		return head, last, nil // killed before anything was done
+		return head, last, nil //nolint:nilerr // killed before anything was done
 	}
 	if err := json.Unmarshal(first, &head); err != nil {
 		return head, last, fmt.Errorf("decode checkpoint: %w", err)
@@ -206,7 +204,7 @@ func readCheckpoint(from io.Reader) (head Job, last progress, err error) {
 	for {
 		line, err := r.ReadBytes('\n')
 		if err != nil {
-			return head, last, nil
+			return head, last, nil //nolint:nilerr // what is not whole does not count
 		}
 		var p progress
 		d := json.NewDecoder(bytes.NewReader(line))

@@ -39,10 +39,7 @@ func killed(t *testing.T, s *service, content string) string {
 		defer close(done)
 		sc.Run(ctx, Options{BaseURL: s.URL, Getenv: environment, Checkpoint: path})
 	}()
-	for {
-		if strings.Contains(s.seen(), "/slow") {
-			break
-		}
+	for !strings.Contains(s.seen(), "/slow") {
 		select {
 		case <-done:
 			t.Fatalf("the run ended: %s", s.seen())
