@@ -28,7 +28,7 @@ func (h *Hooks) cleanUp(ctx context.Context, id string, call deploy.HookCall, v 
 	r, err := readResult(h.cleanupResult(id))
 	if err != nil {
 		v.Message += "; the run was killed, and what became of its cleanup is not known: " + err.Error()
-		return nil
+		return nil //nolint:nilerr // the verdict says so
 	}
 	v.Message += "; " + Mask(r.Message, call)
 	v.Checks = append(v.Checks, checks(r, call)...)
@@ -42,7 +42,7 @@ func (h *Hooks) runCleanup(ctx context.Context, id string, call deploy.HookCall)
 	spec.Command = []string{h.cfg.Executable, "verify", "--hook-cleanup", h.job(id)}
 	_, err := h.cfg.Runner.Ensure(ctx, spec)
 	if errors.Is(err, runner.ErrPermanent) {
-		return nil //nolint:nilerr // the verdict says that it is not known
+		return nil // the verdict says that it is not known
 	}
 	if err != nil {
 		return fmt.Errorf("start cleanup of hook %s: %w", call.Hook.Name, err)

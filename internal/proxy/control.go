@@ -61,7 +61,7 @@ func (s *Server) shadowRoutes(mux *http.ServeMux) {
 			replyError(w, err)
 			return
 		}
-		b, err := s.shadow(r.PathValue("id"), spec)
+		b, err := s.shadow(r.Context(), r.PathValue("id"), spec)
 		reply(w, b, err)
 	})
 	mux.HandleFunc("DELETE /v1/shadows/{id}", func(w http.ResponseWriter, r *http.Request) {

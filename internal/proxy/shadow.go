@@ -132,7 +132,7 @@ type shadows struct {
 }
 
 // shadow begins to copy, or goes on, and hands out the pairs that are there.
-func (s *Server) shadow(id string, spec ShadowSpec) (ShadowBatch, error) {
+func (s *Server) shadow(ctx context.Context, id string, spec ShadowSpec) (ShadowBatch, error) {
 	if err := spec.validate(); err != nil {
 		return ShadowBatch{}, badInputError{err}
 	}
@@ -151,15 +151,15 @@ func (s *Server) shadow(id string, spec ShadowSpec) (ShadowBatch, error) {
 	}
 	sh := s.shadows.by[id]
 	if sh == nil {
-		sh = newShadow(id, s.meters.epoch, &s.router)
+		sh = newShadow(ctx, id, s.meters.epoch, &s.router)
 		s.shadows.by[id] = sh
 	}
 	sh.renew(spec, from, time.Now())
 	return sh.take(), nil
 }
 
-func newShadow(id, epoch string, rt *router) *shadow {
-	ctx, cancel := context.WithCancel(context.Background()) // copies outlive the request that asks for the shadow
+func newShadow(ctx context.Context, id, epoch string, rt *router) *shadow {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // copies outlive the request that asks for the shadow
 	sh := &shadow{
 		id: id, epoch: epoch, router: rt, cancel: cancel, slots: make(chan struct{}, shadowCopies), queue: make(chan *sample, shadowCopies),
 	}
