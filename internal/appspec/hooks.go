@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 
 	"greengate/internal/deploy"
 )
@@ -67,10 +66,8 @@ func eventNames(events []deploy.Phase) string {
 
 // functionForm is what Lambda's Invoke takes as FunctionName (its API reference): a name, a partial or
 // a full ARN, with or without an alias or version.
-var functionForm = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(
-		`^(arn:aws[a-zA-Z-]*:lambda:[a-z]{2}(-[a-z]+)+-\d:\d{12}:function:|(\d{12}:)?function:|\d{12}:function:)?[a-zA-Z0-9_-]{1,140}(:(\$LATEST|[a-zA-Z0-9_-]{1,128}))?$`)
-})
+var functionForm = regexp.MustCompile(
+	`^(arn:aws[a-zA-Z-]*:lambda:[a-z]{2}(-[a-z]+)+-\d:\d{12}:function:|(\d{12}:)?function:|\d{12}:function:)?[a-zA-Z0-9_-]{1,140}(:(\$LATEST|[a-zA-Z0-9_-]{1,128}))?$`)
 
 // hookReference splits a hook's value into kind and name, or says why it is neither.
 func hookReference(text string) (kind deploy.HookKind, name, why string) {
@@ -84,7 +81,7 @@ func hookReference(text string) (kind deploy.HookKind, name, why string) {
 		}
 		return kind, name, ""
 	}
-	if !functionForm().MatchString(text) {
+	if !functionForm.MatchString(text) {
 		return "", "", fmt.Sprintf("%q is not a function; write its name or ARN, or scenario:NAME, command:NAME, task:NAME", text)
 	}
 	return deploy.HookFunction, text, ""

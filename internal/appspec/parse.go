@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"greengate/internal/deploy"
 )
@@ -202,9 +201,7 @@ func (p *parser) resource(v value, owner position) {
 }
 
 // taskDefinitionForm is an ARN, or family or family:revision (ECS API reference, RegisterTaskDefinition).
-var taskDefinitionForm = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^(arn:[a-z0-9-]+:ecs:[a-z0-9-]+:[0-9]{12}:task-definition/)?[A-Za-z0-9_-]{1,255}(:[0-9]+)?$`)
-})
+var taskDefinitionForm = regexp.MustCompile(`^(arn:[a-z0-9-]+:ecs:[a-z0-9-]+:[0-9]{12}:task-definition/)?[A-Za-z0-9_-]{1,255}(:[0-9]+)?$`)
 
 func (p *parser) taskDefinition(v value, owner position) {
 	const example = `"arn:aws:ecs:us-east-1:123456789012:task-definition/shop:7"`
@@ -213,7 +210,7 @@ func (p *parser) taskDefinition(v value, owner position) {
 	case text == "":
 	case text == "<TASK_DEFINITION>":
 		p.fault(v.at, v.field, "is the placeholder that CodePipeline's CodeDeployToECS action fills in; nobody else replaces it: write the task definition's ARN")
-	case !taskDefinitionForm().MatchString(text):
+	case !taskDefinitionForm.MatchString(text):
 		p.fault(v.at, v.field, "%q is not a task definition; write its ARN, for example %s, or family:revision", text, example)
 	default:
 		p.spec.TaskDefinition = text

@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 
 	"greengate/internal/deploy"
 )
@@ -20,11 +19,11 @@ const TaskDefinitionPlaceholder = "TASK_DEFINITION"
 const standIn = TaskDefinitionPlaceholder + ":1"
 
 // placeholderForm is what counts as a placeholder: capitals, as all documented ones have.
-var placeholderForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`<([A-Z][A-Z0-9_]*)>`) })
+var placeholderForm = regexp.MustCompile(`<([A-Z][A-Z0-9_]*)>`)
 
 // Fill replaces each placeholder <NAME> with its value, in the text as it is written.
 func Fill(data []byte, values map[string]string) []byte {
-	return placeholderForm().ReplaceAllFunc(data, func(found []byte) []byte {
+	return placeholderForm.ReplaceAllFunc(data, func(found []byte) []byte {
 		if v, ok := values[string(found[1:len(found)-1])]; ok {
 			return []byte(v)
 		}
@@ -54,7 +53,7 @@ func Placeholders(data []byte) []Placeholder {
 	var found []Placeholder
 	var walk func(v value)
 	walk = func(v value) {
-		for _, m := range placeholderForm().FindAllStringSubmatch(v.text, -1) {
+		for _, m := range placeholderForm.FindAllStringSubmatch(v.text, -1) {
 			found = append(found, Placeholder{Name: m[1], Fault: v.at.fault(v.field, "")})
 		}
 		for i, item := range v.items {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"sync"
 )
 
 // TaskDefinition is what an AppSpec file relies on in a task definition: the input of RegisterTaskDefinition, as JSON.
@@ -58,7 +57,7 @@ type definitionParser struct {
 }
 
 // familyForm is that of the ECS API reference, RegisterTaskDefinition.
-var familyForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`) })
+var familyForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
 
 func (p *definitionParser) file(tree *node) {
 	root := value{tree, ""}
@@ -71,7 +70,7 @@ func (p *definitionParser) file(tree *node) {
 		p.fault(got[2].at, "taskDefinition", "is the answer of describe-task-definition; save what is in it, for example with --query taskDefinition")
 		return
 	}
-	if p.def.Family = p.text(got[0], tree.at, `"shop"`); p.def.Family != "" && !familyForm().MatchString(p.def.Family) {
+	if p.def.Family = p.text(got[0], tree.at, `"shop"`); p.def.Family != "" && !familyForm.MatchString(p.def.Family) {
 		p.fault(got[0].at, got[0].field, "%q has other characters than letters, digits, - and _, or more than 255", p.def.Family)
 	}
 	if !p.is(got[1], kindList, tree.at, `[{"name": "app", "image": "…"}]`) {

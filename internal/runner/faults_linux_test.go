@@ -128,7 +128,7 @@ func FuzzSpec(f *testing.F) {
 		if json.Unmarshal(data, &spec) != nil || spec.normalise("/logs") != nil {
 			return
 		}
-		if !idPattern().MatchString(spec.ID) || !filepath.IsAbs(spec.Dir) || !filepath.IsAbs(spec.LogFile) || spec.Digest == "" ||
+		if !idPattern.MatchString(spec.ID) || !filepath.IsAbs(spec.Dir) || !filepath.IsAbs(spec.LogFile) || spec.Digest == "" ||
 			spec.Grace == 0 || spec.LogMaxBytes <= 0 || len(spec.Command) == 0 {
 			t.Errorf("accepted %+v", spec)
 		}

@@ -102,7 +102,7 @@ func (s *Server) discover() (err error) {
 func installationID(path string) (string, error) {
 	data, err := os.ReadFile(path) //nolint:gosec // a file of ours
 	id := strings.TrimSpace(string(data))
-	if err == nil && idPattern().MatchString(id) && len(id) <= 40 {
+	if err == nil && idPattern.MatchString(id) && len(id) <= 40 {
 		return id, nil
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

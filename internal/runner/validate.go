@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -27,7 +26,7 @@ const (
 	markInstallation = "GREENGATE_INSTALLATION"
 )
 
-var idPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9._:/-]{1,200}$`) })
+var idPattern = regexp.MustCompile(`^[A-Za-z0-9._:/-]{1,200}$`)
 
 func invalid(format string, args ...any) error {
 	return &Error{Kind: kindInvalid, Message: fmt.Sprintf(format, args...)}
@@ -39,7 +38,7 @@ func permanent(format string, args ...any) error {
 
 // validID checks what comes from outside before it is looked up or made into a file name.
 func validID(id string) error {
-	if !idPattern().MatchString(id) {
+	if !idPattern.MatchString(id) {
 		return invalid("bad unit id %.220q; use 1 to 200 of A-Z a-z 0-9 . _ : / -", id)
 	}
 	return nil
@@ -70,7 +69,7 @@ func (s *Spec) normalise(logDir string) error {
 }
 
 func (s *Spec) checkWords() error {
-	if s.Group != "" && !idPattern().MatchString(s.Group) {
+	if s.Group != "" && !idPattern.MatchString(s.Group) {
 		return invalid("unit %s: bad group %.220q; use 1 to 200 of A-Z a-z 0-9 . _ : / -", s.ID, s.Group)
 	}
 	if s.Mode != ModeService && s.Mode != ModeOnce {

@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"greengate/internal/awsapi"
@@ -48,14 +47,14 @@ func (s *Service) registers(_ awsapi.Principal, in *shape.RegisterTaskDefinition
 	return needs
 }
 
-var familyPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`) })
+var familyPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
 
 func (s *Service) registerTaskDefinition(ctx context.Context, by awsapi.Principal, in *shape.RegisterTaskDefinitionRequest) (*shape.RegisterTaskDefinitionResponse, error) {
 	if err := check(in); err != nil {
 		return nil, err
 	}
 	switch {
-	case !familyPattern().MatchString(in.Family):
+	case !familyPattern.MatchString(in.Family):
 		return nil, awsapi.Fault("ClientException", "Family should not be empty, and contain only letters, digits, hyphens and underscores, at most 255.")
 	case len(in.ContainerDefinitions) == 0:
 		return nil, awsapi.Fault("ClientException", "Container list cannot be empty.")

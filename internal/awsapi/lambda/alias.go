@@ -49,7 +49,7 @@ func (s *Service) version(f *cloud.Function, version string) error {
 }
 
 func (s *Service) createAlias(ctx context.Context, _ awsapi.Principal, in *shape.CreateAliasRequest) (*shape.AliasConfiguration, error) {
-	if !aliasPattern().MatchString(in.Name) {
+	if !aliasPattern.MatchString(in.Name) {
 		return nil, badInput("The alias '%s' must have 1 to 128 letters, digits, hyphens and underscores.", in.Name)
 	}
 	if in.RoutingConfig != nil && len(in.RoutingConfig.AdditionalVersionWeights) > 0 {

@@ -15,7 +15,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"greengate/internal/awsapi"
@@ -151,23 +150,19 @@ func (s *Service) find(st cloud.State, ref, qualifier string) (cloud.Function, c
 }
 
 var (
-	namePattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`) })
-	rolePattern = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`^arn:aws[a-z-]*:iam::\d{12}:role/?[A-Za-z_0-9+=,.@\-_/]+$`)
-	})
-	runtimePattern = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`^(python3\.\d+|nodejs\d+\.x|provided(\.al2|\.al2023)?)$`)
-	})
-	aliasPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`) })
+	namePattern    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+	rolePattern    = regexp.MustCompile(`^arn:aws[a-z-]*:iam::\d{12}:role/?[A-Za-z_0-9+=,.@\-_/]+$`)
+	runtimePattern = regexp.MustCompile(`^(python3\.\d+|nodejs\d+\.x|provided(\.al2|\.al2023)?)$`)
+	aliasPattern   = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 )
 
 func (s *Service) createFunction(ctx context.Context, _ awsapi.Principal, in *shape.CreateFunctionRequest) (*shape.FunctionConfiguration, error) {
 	name, _ := cloud.FunctionName(in.FunctionName)
 	v := cloud.FunctionVersion{Version: latest, Role: in.Role, Timeout: 3 * time.Second, MemoryMB: 128}
 	switch {
-	case !namePattern().MatchString(name):
+	case !namePattern.MatchString(name):
 		return nil, badInput("The function name '%s' must have 1 to 64 letters, digits, hyphens and underscores.", name)
-	case !rolePattern().MatchString(in.Role):
+	case !rolePattern.MatchString(in.Role):
 		return nil, badInput("The role '%s' is not the ARN of a role.", in.Role)
 	case in.Code == nil || len(in.Code.ZipFile) == 0:
 		return nil, badInput("Please provide the code as a zip file (ZipFile); images and objects of S3 are not served.")
@@ -217,13 +212,13 @@ type settings struct {
 // configure takes over what is given.
 func configure(v *cloud.FunctionVersion, in settings) error {
 	if in.runtime != "" {
-		if !runtimePattern().MatchString(in.runtime) {
+		if !runtimePattern.MatchString(in.runtime) {
 			return badInput("The runtime '%s' is not served; use python3.x, nodejsN.x, provided, provided.al2 or provided.al2023.", in.runtime)
 		}
 		v.Runtime = in.runtime
 	}
 	if in.role != "" {
-		if !rolePattern().MatchString(in.role) {
+		if !rolePattern.MatchString(in.role) {
 			return badInput("The role '%s' is not the ARN of a role.", in.role)
 		}
 		v.Role = in.role

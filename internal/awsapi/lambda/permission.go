@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 
 	"greengate/internal/awsapi"
 	"greengate/internal/awsapi/shapes"
@@ -38,9 +37,9 @@ type statement struct {
 }
 
 var (
-	sidPattern    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9_-]{1,100}$`) })
-	actionPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(lambda:[*]|lambda:[a-zA-Z]+|[*])$`) })
-	account       = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9]{12}$`) })
+	sidPattern    = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,100}$`)
+	actionPattern = regexp.MustCompile(`^(lambda:[*]|lambda:[a-zA-Z]+|[*])$`)
+	account       = regexp.MustCompile(`^[0-9]{12}$`)
 )
 
 // statementOf makes the statement of a permission (API reference, "AddPermission").
@@ -49,7 +48,7 @@ func (s *Service) statementOf(in *shape.AddPermissionRequest, resource string) s
 	switch {
 	case in.Principal == "*":
 		st.Principal = "*"
-	case account().MatchString(in.Principal):
+	case account.MatchString(in.Principal):
 		st.Principal = map[string]string{"AWS": "arn:aws:iam::" + in.Principal + ":root"}
 	case strings.HasPrefix(in.Principal, "arn:"):
 		st.Principal = map[string]string{"AWS": in.Principal}
@@ -82,9 +81,9 @@ func (s *Service) addPermission(ctx context.Context, _ awsapi.Principal, in *sha
 		return nil, awsapi.Fault("ValidationException", "%s", strings.Join(faults, "; "))
 	}
 	switch {
-	case !sidPattern().MatchString(in.StatementID):
+	case !sidPattern.MatchString(in.StatementID):
 		return nil, badInput("The statement id '%s' must have 1 to 100 letters, digits, hyphens and underscores.", in.StatementID)
-	case !actionPattern().MatchString(in.Action):
+	case !actionPattern.MatchString(in.Action):
 		return nil, badInput("'%s' is not an action of Lambda.", in.Action)
 	case in.FunctionURLAuthType != "" || in.InvokedViaFunctionURL != nil:
 		return nil, badInput("Function URLs are not served.")

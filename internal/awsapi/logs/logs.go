@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"greengate/internal/awsapi"
@@ -142,12 +141,12 @@ func noGroup() error {
 }
 
 // functionName is what names of functions are like; another group that begins with /aws/lambda/ is nobody's.
-var functionName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`) })
+var functionName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 // FunctionOf is the function whose log a group holds.
 func FunctionOf(group string) (string, bool) {
 	f, ok := strings.CutPrefix(group, groupPrefix)
-	return f, ok && functionName().MatchString(f)
+	return f, ok && functionName.MatchString(f)
 }
 
 // group finds a group: one that somebody made, one of a function, or what a function that is gone has left behind.

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"greengate/internal/awsapi"
@@ -28,8 +27,8 @@ const (
 )
 
 var (
-	groupName  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[.\-_/#A-Za-z0-9]{1,512}$`) })
-	streamName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[^:*]{1,512}$`) })
+	groupName  = regexp.MustCompile(`^[.\-_/#A-Za-z0-9]{1,512}$`)
+	streamName = regexp.MustCompile(`^[^:*]{1,512}$`)
 )
 
 // retentions are the days that PutRetentionPolicy takes.
@@ -57,8 +56,8 @@ func (s *Service) createGroup(ctx context.Context, _ awsapi.Principal, in *shape
 	switch err := check(in); {
 	case err != nil:
 		return nil, err
-	case !groupName().MatchString(in.LogGroupName):
-		return nil, invalid("The log group name '%s' does not match %s", in.LogGroupName, groupName())
+	case !groupName.MatchString(in.LogGroupName):
+		return nil, invalid("The log group name '%s' does not match %s", in.LogGroupName, groupName)
 	case in.KmsKeyID != "":
 		return nil, invalid("There are no encryption keys: kmsKeyId is not served.")
 	case in.LogGroupClass != "" && in.LogGroupClass != shape.LogGroupClassStandard:
@@ -206,8 +205,8 @@ func (s *Service) createStream(ctx context.Context, _ awsapi.Principal, in *shap
 	if err := check(in); err != nil {
 		return nil, err
 	}
-	if !streamName().MatchString(in.LogStreamName) {
-		return nil, invalid("The log stream name '%s' does not match %s", in.LogStreamName, streamName())
+	if !streamName.MatchString(in.LogStreamName) {
+		return nil, invalid("The log stream name '%s' does not match %s", in.LogStreamName, streamName)
 	}
 	g, err := s.group(ctx, in.LogGroupName)
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"regexp"
 	"strings"
-	"sync"
 	"unicode/utf8"
 
 	"greengate/internal/awsapi"
@@ -58,12 +57,12 @@ func (s *Service) publish(ctx context.Context, _ awsapi.Principal, in *shape.Pub
 	return &shape.PublishResponse{MessageID: m.ID}, nil
 }
 
-var batchID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`) })
+var batchID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
 
 func checkBatch(list []shape.PublishBatchRequestEntry) error {
 	size, ids := 0, map[string]bool{}
 	for _, e := range list {
-		if !batchID().MatchString(e.ID) {
+		if !batchID.MatchString(e.ID) {
 			return awsapi.Fault("InvalidBatchEntryIdException", "The Id of a batch entry in a batch request doesn't abide by the specification.")
 		}
 		if ids[e.ID] {
@@ -175,7 +174,7 @@ func attributeSize(in map[string]shape.MessageAttributeValue) int {
 	return n
 }
 
-var attributeName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_.-]{1,256}$`) })
+var attributeName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,256}$`)
 
 func attributes(in map[string]shape.MessageAttributeValue) (map[string]Attribute, error) {
 	if len(in) > maxAttributes {
@@ -186,7 +185,7 @@ func attributes(in map[string]shape.MessageAttributeValue) (map[string]Attribute
 		kind, _, _ := strings.Cut(v.DataType, ".")
 		value := v.StringValue
 		switch {
-		case !attributeName().MatchString(name):
+		case !attributeName.MatchString(name):
 			return nil, awsapi.Fault("InvalidParameterValueException", "The name of the message attribute '%s' is not valid.", name)
 		case kind == "Binary" && len(v.BinaryValue) > 0:
 			value = base64.StdEncoding.EncodeToString(v.BinaryValue)

@@ -13,7 +13,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"greengate/internal/awsapi"
@@ -132,7 +131,7 @@ func (s *Service) topic(st cloud.State, arn string) (cloud.Topic, error) {
 	return t, nil
 }
 
-var topicName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`) })
+var topicName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`)
 
 func (s *Service) topicHandlers(h awsapi.Handlers) {
 	h["CreateTopic"] = awsapi.Handle(s.createTopic, func(in *shape.CreateTopicInput) []string { return []string{s.arn(in.Name)} })
@@ -174,7 +173,7 @@ func (s *Service) createTopic(ctx context.Context, _ awsapi.Principal, in *shape
 	if err := check(in); err != nil {
 		return nil, err
 	}
-	if !topicName().MatchString(in.Name) {
+	if !topicName.MatchString(in.Name) {
 		return nil, invalid("Topic Name")
 	}
 	for _, name := range slices.Sorted(maps.Keys(in.Attributes)) {

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -98,14 +97,12 @@ type Result struct {
 }
 
 var (
-	idPattern       = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`) })
-	functionPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-]{1,140}$`) })
-	runtimePattern  = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`^(python3(\.[0-9]{1,2})?|nodejs([0-9]{1,3}\.x)?|provided(\.[a-z0-9]{1,16})?)$`)
-	})
-	accountPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9]{12}$`) })
-	regionPattern  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9-]{1,32}$`) })
-	envNamePattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,255}$`) })
+	idPattern       = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+	functionPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,140}$`)
+	runtimePattern  = regexp.MustCompile(`^(python3(\.[0-9]{1,2})?|nodejs([0-9]{1,3}\.x)?|provided(\.[a-z0-9]{1,16})?)$`)
+	accountPattern  = regexp.MustCompile(`^[0-9]{12}$`)
+	regionPattern   = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
+	envNamePattern  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,255}$`)
 )
 
 // reservedEnv are the variables that a function may not set itself (AWS Lambda, "Defined runtime environment variables").
@@ -124,7 +121,7 @@ func invalid(format string, args ...any) error {
 // check refuses what could never run and what would leave the folders it belongs in.
 func (i Invocation) check() error {
 	switch {
-	case !idPattern().MatchString(i.ID):
+	case !idPattern.MatchString(i.ID):
 		return invalid("invocation id %q: want 1 to 128 of A-Z a-z 0-9 . _ -", i.ID)
 	case len(i.Payload) > MaxPayload:
 		return invalid("payload of %d bytes: the limit is %d", len(i.Payload), MaxPayload)
@@ -136,9 +133,9 @@ func (i Invocation) check() error {
 
 func (f Function) check() error {
 	switch {
-	case !functionPattern().MatchString(f.Name):
+	case !functionPattern.MatchString(f.Name):
 		return invalid("function name %q: want 1 to 140 of A-Z a-z 0-9 _ -", f.Name)
-	case !runtimePattern().MatchString(f.Runtime):
+	case !runtimePattern.MatchString(f.Runtime):
 		return invalid("function %s: runtime %q: want python3[.N], nodejs[N.x] or provided[.NAME]", f.Name, f.Runtime)
 	case f.Handler == "" && !strings.HasPrefix(f.Runtime, "provided"):
 		return invalid("function %s: handler is empty: want module.function", f.Name)
@@ -150,9 +147,9 @@ func (f Function) check() error {
 		return invalid("function %s: timeout %s: want 0 to %s", f.Name, f.Timeout, maxTimeout)
 	case f.MemoryMB < 0 || f.MemoryMB > 1<<20:
 		return invalid("function %s: memory %d MB", f.Name, f.MemoryMB)
-	case !accountPattern().MatchString(f.AccountID):
+	case !accountPattern.MatchString(f.AccountID):
 		return invalid("function %s: account id %q: want 12 digits", f.Name, f.AccountID)
-	case !regionPattern().MatchString(f.Region):
+	case !regionPattern.MatchString(f.Region):
 		return invalid("function %s: region %q", f.Name, f.Region)
 	}
 	return f.checkEnv()
@@ -162,7 +159,7 @@ func (f Function) checkEnv() error {
 	size := 0
 	for name, value := range f.Env {
 		switch {
-		case !envNamePattern().MatchString(name):
+		case !envNamePattern.MatchString(name):
 			return invalid("function %s: environment variable name %q", f.Name, name)
 		case reservedEnv[name]:
 			return invalid("function %s: environment variable %s is reserved by Lambda", f.Name, name)

@@ -76,7 +76,7 @@ func decodeRecord(id string, data []byte) (record, error) {
 	if err := decodeStrict(data, &r); err != nil {
 		return r, err
 	}
-	if r.ID != id || r.Invocation.ID != id || !idPattern().MatchString(id) {
+	if r.ID != id || r.Invocation.ID != id || !idPattern.MatchString(id) {
 		return r, fmt.Errorf("journal of invocation %q holds %q", id, r.ID)
 	}
 	switch r.Phase {
@@ -99,7 +99,7 @@ func decodeRecord(id string, data []byte) (record, error) {
 }
 
 func checkHanded(r record) error {
-	if !boxIDPattern().MatchString(r.Sandbox) || r.Deadline.IsZero() || r.Handed.IsZero() {
+	if !boxIDPattern.MatchString(r.Sandbox) || r.Deadline.IsZero() || r.Handed.IsZero() {
 		return errors.New("handed without sandbox or deadline")
 	}
 	return r.Invocation.Function.check()
@@ -110,8 +110,8 @@ func decodeBox(id string, data []byte) (boxRecord, error) {
 	if err := decodeStrict(data, &r); err != nil {
 		return r, err
 	}
-	if r.ID != id || !boxIDPattern().MatchString(id) || r.Unit != unitID(id) || !streamPattern().MatchString(r.Stream) ||
-		!functionPattern().MatchString(r.Function) {
+	if r.ID != id || !boxIDPattern.MatchString(id) || r.Unit != unitID(id) || !streamPattern.MatchString(r.Stream) ||
+		!functionPattern.MatchString(r.Function) {
 		return r, fmt.Errorf("journal of sandbox %q is not one of ours", id)
 	}
 	return r, nil

@@ -34,7 +34,7 @@ func Logged(dir string) ([]string, error) {
 // streams to which nothing was added since then. A sandbox that still runs goes on in the same stream; what is not there
 // is none.
 func (m *Manager) DeleteLog(function, stream string, before time.Time) error {
-	if !functionPattern().MatchString(function) || (stream != "" && !streamPattern().MatchString(stream)) {
+	if !functionPattern.MatchString(function) || (stream != "" && !streamPattern.MatchString(stream)) {
 		return invalid("log stream %q of function %q", stream, function)
 	}
 	list := []string{stream}

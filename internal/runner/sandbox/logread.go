@@ -39,7 +39,7 @@ type LogPage struct {
 // Config.Dir. An unknown stream is ErrNotFound. It needs no manager.
 func ReadLog(dir, function, stream string, since int64) (LogPage, error) {
 	page := LogPage{Events: []LogEvent{}, Next: since}
-	if !functionPattern().MatchString(function) || !streamPattern().MatchString(stream) || since < 0 {
+	if !functionPattern.MatchString(function) || !streamPattern.MatchString(stream) || since < 0 {
 		return page, invalid("log stream %q of function %q at %d", stream, function, since)
 	}
 	f, err := os.Open(streamPath(dir, function, stream))
@@ -85,7 +85,7 @@ func AwaitLog(ctx context.Context, dir, function, stream string, since int64) (L
 
 // Streams lists the log streams of a function, oldest day first. A function without a log has none.
 func Streams(dir, function string) ([]string, error) {
-	if !functionPattern().MatchString(function) {
+	if !functionPattern.MatchString(function) {
 		return nil, invalid("function name %q", function)
 	}
 	root := filepath.Join(dir, "logs", "aws", "lambda", function)
@@ -97,7 +97,7 @@ func Streams(dir, function string) ([]string, error) {
 	for _, f := range files {
 		rel, err := filepath.Rel(root, f)
 		name := strings.TrimSuffix(filepath.ToSlash(rel), ".jsonl")
-		if err == nil && streamPattern().MatchString(name) && !emptied(f) {
+		if err == nil && streamPattern.MatchString(name) && !emptied(f) {
 			out = append(out, name)
 		}
 	}

@@ -183,7 +183,7 @@ func (m *Manager) submit(inv *invocation) {
 
 // Result tells what is known of an invocation now; ErrNotFound where it was never accepted, or is forgotten.
 func (m *Manager) Result(_ context.Context, id string) (Result, error) {
-	if !idPattern().MatchString(id) {
+	if !idPattern.MatchString(id) {
 		return Result{}, invalid("invocation id %q", id)
 	}
 	m.mu.Lock()

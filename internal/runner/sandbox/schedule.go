@@ -7,11 +7,10 @@ import (
 	"encoding/json"
 	"regexp"
 	"slices"
-	"sync"
 	"time"
 )
 
-var boxIDPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{32}$`) })
+var boxIDPattern = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
 // pool is the sandboxes and the waiting invocations of one key. Under Manager.mu.
 type pool struct {
