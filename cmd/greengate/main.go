@@ -22,6 +22,7 @@ import (
 	"greengate/internal/lambdahook"
 	"greengate/internal/rehearse"
 	"greengate/internal/runner"
+	"greengate/internal/shadow"
 	"greengate/internal/supervise"
 
 	"golang.org/x/term"
@@ -46,6 +47,10 @@ func run(args []string) int {
 	if len(args) > 0 {
 		if args[0] == demo.ServiceArg {
 			return plain(demo.RunService(ctx, os.Getenv))
+		}
+		if args[0] == shadow.Arg {
+			code, err := app.RunShadow(ctx, args[1:], os.Stdout)
+			return max(code, plain(err))
 		}
 		if args[0] == rehearse.ProgramArg {
 			return plain(rehearse.RunProgram(ctx, os.Getenv, args[1:]))

@@ -159,10 +159,10 @@ func (c *Controller) wire(ctx context.Context) error {
 	c.tasks = process.NewTasks(c.cloud, c.runtime, 60*o.Minute, o.Log)
 	hooks := hook.New(hook.Config{
 		Runner: units, Functions: functions, EndpointURL: o.EndpointURL, Region: o.Region, AccountID: o.AccountID,
-		Dir: o.Paths.Results(), Executable: o.Executable, Caller: caller{key: key, cloud: c.cloud, sessions: c.sessions},
+		Dir: o.Paths.Results(), Executable: o.Executable, ProxySocket: o.Paths.ProxySocket(), Caller: caller{key: key, cloud: c.cloud, sessions: c.sessions},
 	})
 	c.engine = engine.New(engine.Config{Store: journalOf(c.db, o.Paths), Runtime: c.runtime, Router: c.router, Hooks: hooks, Alarms: alarms{c.cloud}, Logger: o.Log})
-	c.janitor = &janitor{db: c.db, cloud: c.cloud, router: c.router, runtime: c.runtime, runner: units, log: o.Log}
+	c.janitor = &janitor{db: c.db, cloud: c.cloud, router: c.router, runtime: c.runtime, runner: units, results: o.Paths.Results(), log: o.Log}
 	c.functions, c.objects = functions, objectStore{objects.New(o.Paths.Objects(), time.Now)}
 	c.logGroups, c.units = logstore.New(o.Paths.LogGroups()), units
 	if err := c.newDesk(ctx, keys); err != nil {

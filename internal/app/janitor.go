@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"strings"
 	"time"
@@ -26,6 +25,7 @@ type janitor struct {
 	router  *l7.Router
 	runtime *process.Runtime
 	runner  *runner.Client
+	results string // folder
 	log     *slog.Logger
 }
 
@@ -70,17 +70,14 @@ func (j *janitor) forget(ctx context.Context) {
 	if err != nil {
 		return // the runner is away; the next round finds them
 	}
-	ended := map[string]bool{}
+	ended := j.endedDeployments(ctx)
+	j.sweepResults(ctx, units, ended)
 	for _, u := range units {
 		id, isHook := strings.CutPrefix(u.Group, "hook/")
 		if !isHook || !u.State.Ended() || time.Since(u.EndedAt) < time.Hour {
 			continue
 		}
-		if _, known := ended[id]; !known {
-			d, err := j.db.Deployment(ctx, id)
-			ended[id] = errors.Is(err, &deploy.Error{Code: deploy.CodeNotFound}) || (err == nil && d.Phase.Terminal())
-		}
-		if !ended[id] {
+		if !ended(id) {
 			continue
 		}
 		if err := j.runner.Forget(ctx, u.ID); err != nil {

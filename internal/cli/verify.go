@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -25,7 +26,9 @@ type verifyOptions struct {
 	parallel, repeat int
 	junit, html      string
 	summary          string
-	job              string
+	job, cleanupJob  string
+	checkpoints      string
+	resume           string
 }
 
 func (a *app) verifyCommand() *cobra.Command {
@@ -41,14 +44,22 @@ Secrets come from the environment or from files, as the scenario says; no result
   greengate verify checks/*.yaml --base-url http://127.0.0.1:8081 --release version=v2 --junit results.xml
   greengate verify schema > scenario.schema.json`,
 		args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 && o.job == "" {
+			if len(args) == 0 && o.job+o.cleanupJob+o.resume == "" {
 				return errors.New("name the scenario files")
+			}
+			if len(args) > 0 && o.resume != "" {
+				return errors.New("--resume-cleanup takes no scenario files: the folder holds what it needs")
 			}
 			return nil
 		},
 		run: func(ctx context.Context, args []string) error {
-			if o.job != "" {
-				return a.verifyJob(ctx, o.job)
+			switch {
+			case o.job != "":
+				return a.verifyJob(ctx, o.job, scenario.RunJob)
+			case o.cleanupJob != "":
+				return a.verifyJob(ctx, o.cleanupJob, scenario.RunCleanup)
+			case o.resume != "":
+				return a.resumeCleanup(ctx, o.resume)
 			}
 			return a.verify(ctx, args, o)
 		},
@@ -66,7 +77,10 @@ Secrets come from the environment or from files, as the scenario says; no result
 	f.StringVar(&o.html, "html", "", "file that gets the results as one HTML page")
 	f.StringVar(&o.summary, "summary", "", "file that gets the results as Markdown (default: added to $GITHUB_STEP_SUMMARY where that is set)")
 	f.StringVar(&o.job, "hook", "", "job of a scenario hook")
-	_ = f.MarkHidden("hook") // the flag is there
+	f.StringVar(&o.cleanupJob, "hook-cleanup", "", "job of a scenario hook that was killed")
+	f.StringVar(&o.checkpoints, "checkpoints", "", "folder that keeps what cleanup needs while scenarios run, so that a killed run can be cleaned up")
+	f.StringVar(&o.resume, "resume-cleanup", "", "run only the cleanup of the runs that were killed and left a checkpoint in this folder")
+	_, _ = f.MarkHidden("hook"), f.MarkHidden("hook-cleanup") // the flags are there
 	cmd.AddCommand(a.verifySchemaCommand())
 	return cmd
 }
@@ -84,9 +98,12 @@ func (a *app) verifySchemaCommand() *cobra.Command {
 	})
 }
 
+// jobRunner is scenario.RunJob, or what runs after it was killed.
+type jobRunner func(ctx context.Context, path string, getenv func(string) string, out io.Writer) (scenario.Result, error)
+
 // verifyJob runs a scenario hook; its result goes where the job says.
-func (a *app) verifyJob(ctx context.Context, path string) error {
-	r, err := scenario.RunJob(ctx, path, a.env.Getenv, a.env.Stdout)
+func (a *app) verifyJob(ctx context.Context, path string, run jobRunner) error {
+	r, err := run(ctx, path, a.env.Getenv, a.env.Stdout)
 	if err != nil {
 		return &exitError{ExitFailed, err}
 	}
@@ -120,6 +137,11 @@ func (a *app) verify(ctx context.Context, files []string, o verifyOptions) error
 	vars, err := o.variables(all)
 	if err != nil {
 		return err
+	}
+	if o.checkpoints != "" {
+		if err := os.MkdirAll(o.checkpoints, 0o700); err != nil {
+			return fmt.Errorf("make folder of checkpoints: %w", err)
+		}
 	}
 	if len(o.tags) > 0 {
 		all = slices.DeleteFunc(all, func(s *scenario.Scenario) bool {
@@ -271,6 +293,9 @@ func (v *verification) one(ctx context.Context, s *scenario.Scenario) scenario.R
 		if value, ok := v.vars[name]; ok {
 			opts.Vars[name] = value
 		}
+	}
+	if v.o.checkpoints != "" {
+		opts.Checkpoint = filepath.Join(v.o.checkpoints, checkpointName(s))
 	}
 	out, colour := v.app.env.Stdout, v.app.colourful()
 	if v.app.json {

@@ -49,6 +49,7 @@ func (d *decoder) checkDisk(s *deploy.Service) {
 			d.program(field+".command", h.Command, dir, own)
 		case deploy.HookScenario:
 			d.scenarioFile(field, h)
+		case deploy.HookShadow: // names no files
 		}
 	})
 }

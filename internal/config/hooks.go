@@ -59,6 +59,7 @@ func (d *decoder) hook(h *deploy.Hook, n *node, field string) {
 			function = &deploy.Function{Timeout: defaultFunctionTimeout}
 			d.function(function, n, field)
 		},
+		"shadow":   d.shadow(&h.Shadow),
 		"scenario": d.path(&scenario.File),
 		"vars":     d.environment(&scenario.Vars),
 		"allow":    choice(d, &scenario.Allow, "read", "write-and-clean", "write"),
@@ -68,7 +69,7 @@ func (d *decoder) hook(h *deploy.Hook, n *node, field string) {
 		"dir":      d.path(&h.Dir),
 	})
 	var kinds []string
-	for _, k := range []deploy.HookKind{deploy.HookCommand, deploy.HookTask, deploy.HookFunction, deploy.HookScenario} {
+	for _, k := range []deploy.HookKind{deploy.HookCommand, deploy.HookTask, deploy.HookFunction, deploy.HookScenario, deploy.HookShadow} {
 		if _, ok := d.at[field+"."+string(k)]; ok {
 			kinds = append(kinds, string(k))
 			h.Kind = k
@@ -88,6 +89,8 @@ func (d *decoder) hook(h *deploy.Hook, n *node, field string) {
 		d.functionOnly(h, field)
 	case deploy.HookScenario:
 		h.Scenario = &scenario
+	case deploy.HookShadow:
+		d.shadowOnly(field)
 	}
 	d.scenarioOnly(h, field)
 }

@@ -63,6 +63,10 @@ func (d *decoder) registered(h *deploy.Hook, field string) {
 		d.fault(field+".function", "is named by AppSpec files by its own name; create it with the Lambda API")
 		return
 	}
+	if h.Kind == deploy.HookShadow {
+		d.fault(field+".shadow", "compares what the listeners of a greengate.yaml service carry; AppSpec files cannot name it")
+		return
+	}
 	for _, f := range deploy.ValidateHook(field, *h) {
 		if !d.blamed(f.Field) {
 			d.fault(f.Field, "%s", f.Message)
@@ -78,7 +82,7 @@ func (d *decoder) registered(h *deploy.Hook, field string) {
 		d.program(field+".command", h.Command, h.Dir, h.Env["PATH"])
 	case deploy.HookScenario:
 		d.scenarioFile(field, h)
-	case deploy.HookTask, deploy.HookFunction: // a task's program is in the folder of a service
+	case deploy.HookTask, deploy.HookFunction, deploy.HookShadow: // a task's program is in the folder of a service
 	}
 }
 

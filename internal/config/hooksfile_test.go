@@ -76,6 +76,7 @@ func TestLoadHooks_bad(t *testing.T) {
 		"hooks: [{name: a, scenario: writes.yaml}]":                                              `the var item has no value`,
 		"hooks: [{name: a, scenario: writes.yaml, vars: {item: a}, allow: read}]":                `has the effect write, and only read is allowed; allow: in the hook allows more`,
 		"hooks: [{name: a, function: {code: hooks, handler: verify.handler, runtime: python3}}]": `hooks[0].function: is named by AppSpec files by its own name`,
+		"hooks: [{name: a, shadow: 10%}]":                                                        `hooks[0].shadow: compares what the listeners of a greengate.yaml service carry`,
 		"hooks: [{name: a, command: ./e2e.sh}, {name: a, command: ./e2e.sh}]":                    `:1:46: hooks[1].name: there is another command:a`,
 		"hooks: [{name: a, command: ./e2e.sh, timeout: 2h}]":                                     `hooks[0].timeout: is 2h0m0s; it must be between 0s and 1h0m0s`,
 		"hooks: [{name: a, command: ./e2e.sh, dir: nowhere}]":                                    `hooks[0].dir: `,

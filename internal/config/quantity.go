@@ -118,8 +118,10 @@ func (d *decoder) mebibytes(to *int) setter {
 	}
 }
 
-// percent reads "10%" as 10.
-func (d *decoder) percent(to *int) setter {
+// percent reads "10%" as 10; all is no part.
+func (d *decoder) percent(to *int) setter { return d.percentUpTo(to, 99) }
+
+func (d *decoder) percentUpTo(to *int, most int) setter {
 	return func(n *node, field string) {
 		if !d.expect(n, field, "a percentage such as 10%", kindText, kindNumber) {
 			return
@@ -131,8 +133,8 @@ func (d *decoder) percent(to *int) setter {
 			d.fault(field, "%q is not a whole percentage; write for example 10%%", n.text)
 		case !sign:
 			d.fault(field, "%q has no unit; write %s%%", n.text, n.text)
-		case i < 1 || i > 99:
-			d.fault(field, "is %d%%; it must be between 1%% and 99%%", i)
+		case i < 1 || i > most:
+			d.fault(field, "is %d%%; it must be between 1%% and %d%%", i, most)
 		default:
 			*to = i
 		}

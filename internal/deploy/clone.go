@@ -55,6 +55,9 @@ func (p Plan) clone() Plan {
 
 func (h Hook) clone() Hook {
 	h.Command, h.Env, h.Function, h.Scenario = slices.Clone(h.Command), maps.Clone(h.Env), ptr(h.Function), ptr(h.Scenario)
+	if h.Shadow = ptr(h.Shadow); h.Shadow != nil {
+		h.Shadow.Headers, h.Shadow.Ignore = slices.Clone(h.Shadow.Headers), slices.Clone(h.Shadow.Ignore)
+	}
 	if h.Function != nil {
 		h.Function.Env = maps.Clone(h.Function.Env)
 	}

@@ -76,8 +76,9 @@ type HookCall struct {
 	TaskSet TaskSet   `json:"taskSet"`
 	Service string    `json:"service"`
 	Until   time.Time `json:"until"`
-	// First says that there is no old version: nothing to compare with.
-	First bool `json:"first,omitempty"`
+	// First says that there is no old version: nothing to compare with. Otherwise Blue is its task set.
+	First bool   `json:"first,omitempty"`
+	Blue  string `json:"blue,omitempty"`
 }
 
 // Watch says what to watch. Nothing of it is watched where it is zero.

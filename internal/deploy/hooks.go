@@ -30,7 +30,7 @@ func (m *machine) startHook(l HookList, index, attempt int) {
 	}
 	seq := m.emit(Effect{Kind: EffectHook, Hook: &HookCall{
 		Hook: hook, List: l, Attempt: attempt, TaskSet: under, Service: m.d.Plan.Service, Until: m.d.Deadline,
-		First: !m.d.HasBlue(),
+		First: !m.d.HasBlue(), Blue: m.d.Blue.ID,
 	}})
 	m.d.Run = &HookRun{List: l, Index: index, Attempt: attempt, Seq: seq, Started: m.ev.At}
 }

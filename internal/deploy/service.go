@@ -106,8 +106,12 @@ func (s Service) Validate() []Fault {
 	}
 	for i, h := range s.Smoke {
 		v.hook(fmt.Sprintf("smoke[%d]", i), h)
-		if h.Kind == HookFunction {
+		switch h.Kind {
+		case HookFunction:
 			v.add(fmt.Sprintf("smoke[%d].function", i), "a function reports on a lifecycle event; a smoke check is a scenario, a command or a task")
+		case HookShadow:
+			v.add(fmt.Sprintf("smoke[%d].shadow", i), "needs both versions; use it in a hook before the switch")
+		case HookCommand, HookTask, HookScenario:
 		}
 	}
 	return v.faults
@@ -260,6 +264,9 @@ func (v *validator) hooks(p Phase, s Service) {
 	for i, h := range s.Hooks[p] {
 		at := fmt.Sprintf("%s[%d]", field, i)
 		v.hook(at, h)
+		if h.Kind == HookShadow && (p == PhaseBeforeInstall || p == PhaseAfterAllowTraffic) {
+			v.add(at+".shadow", "needs both versions, the old one with production traffic: use it in AfterInstall, AfterAllowTestTraffic or BeforeAllowTraffic")
+		}
 		switch {
 		case h.Kind != HookScenario:
 		case p == PhaseBeforeInstall:
@@ -287,8 +294,10 @@ func (v *validator) hook(field string, h Hook) {
 		v.function(field+".function", h.Function)
 	case HookScenario:
 		v.scenario(field, h.Scenario)
+	case HookShadow:
+		v.shadow(field, h)
 	default:
-		v.add(field, "has no kind; give it a scenario, a function, a command or a task")
+		v.add(field, "has no kind; give it a scenario, a function, a command, a task or a shadow")
 	}
 	v.duration(field+".timeout", h.Timeout, time.Hour)
 	v.positive(field+".retries", h.Retries, 0, 20)

@@ -60,6 +60,8 @@ const (
 	HookTask HookKind = "task"
 	// HookScenario is an end-to-end check that a file describes; its result decides.
 	HookScenario HookKind = "scenario"
+	// HookShadow compares what the new version answers to copies of live requests with what users got of the old one.
+	HookShadow HookKind = "shadow"
 )
 
 // Hook is one check or action registered for a lifecycle event or in the smoke set.
@@ -73,6 +75,7 @@ type Hook struct {
 	Env      map[string]string `json:"env,omitempty"`
 	Function *Function         `json:"function,omitempty"`
 	Scenario *Scenario         `json:"scenario,omitempty"`
+	Shadow   *Shadow           `json:"shadow,omitempty"`
 	// Timeout is the time limit of one attempt. For a function it is the event's limit within which the
 	// callback must come (CodeDeploy: 3600 s).
 	Timeout time.Duration `json:"timeout,omitempty"`

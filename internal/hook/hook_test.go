@@ -167,7 +167,7 @@ func (m *machine) hook(kind deploy.HookKind, program string) deploy.Hook {
 		h.Scenario = m.scenario(`{version: 1, steps: [{run: {command: ["` + self + `"], env: {
 			GG_TEST_PROGRAM: "scenario:` + program + `", GG_TEST_DIR: "` + m.dir + `", GREENGATE_HOOK_EXECUTION_ID: d-1_7}}}]}`)
 		return h
-	case deploy.HookFunction:
+	case deploy.HookFunction, deploy.HookShadow:
 	}
 	code := filepath.Join(m.dir, "code")
 	if err := os.MkdirAll(code, 0o755); err != nil {

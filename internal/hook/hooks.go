@@ -47,8 +47,10 @@ type Config struct {
 	Region, AccountID string
 	// Dir is a folder for the results that hooks write.
 	Dir string
-	// Executable is this program: it runs scenarios.
+	// Executable is this program: it runs scenarios, and compares live traffic.
 	Executable string
+	// ProxySocket is the control socket of the data plane, which copies live traffic.
+	ProxySocket string
 }
 
 // Hooks is the engine's Hooks.
@@ -80,7 +82,7 @@ func (h *Hooks) await(ctx context.Context, id string, call deploy.HookCall) (dep
 	if call.Hook.Kind == deploy.HookFunction {
 		return h.awaitFunction(ctx, id, call)
 	}
-	if call.Hook.Kind == deploy.HookScenario {
+	if call.Hook.Kind == deploy.HookScenario || call.Hook.Kind == deploy.HookShadow {
 		return h.awaitScenario(ctx, id, call)
 	}
 	return h.awaitUnit(ctx, id, call)
@@ -91,7 +93,13 @@ func (h *Hooks) Cancel(ctx context.Context, id string, call deploy.HookCall) err
 	if call.Hook.Kind == deploy.HookFunction {
 		return h.cancelFunction(ctx, id, call.Hook.Function.Name)
 	}
-	return h.cancelUnit(ctx, id)
+	if err := h.cancelUnit(ctx, UnitID(id)); err != nil {
+		return err
+	}
+	if call.Hook.Kind == deploy.HookScenario { // it had no more than a moment for its own
+		return h.cleanUp(ctx, id, call, &deploy.Verdict{})
+	}
+	return nil
 }
 
 // environment is what every hook is told.

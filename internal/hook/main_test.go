@@ -21,6 +21,7 @@ import (
 	"greengate/internal/deploy"
 	"greengate/internal/runner"
 	"greengate/internal/scenario"
+	"greengate/internal/shadow"
 )
 
 // programEnv makes this test binary be one of the programs that hooks run; it holds "kind:program".
@@ -31,7 +32,13 @@ func TestMain(m *testing.M) {
 		os.Exit(runner.Launch()) //nolint:forbidigo // this is main here
 	}
 	if len(os.Args) == 4 && os.Args[1] == "verify" && os.Args[2] == "--hook" {
-		os.Exit(verifyMain(os.Args[3])) //nolint:forbidigo // this is main here
+		os.Exit(verifyMain(os.Args[3], scenario.RunJob)) //nolint:forbidigo // this is main here
+	}
+	if len(os.Args) == 4 && os.Args[1] == "verify" && os.Args[2] == "--hook-cleanup" {
+		os.Exit(verifyMain(os.Args[3], scenario.RunCleanup)) //nolint:forbidigo // this is main here
+	}
+	if len(os.Args) == 3 && os.Args[1] == shadow.Arg {
+		os.Exit(0) //nolint:forbidigo // this is main here: a comparison that leaves no result
 	}
 	if name := os.Getenv(programEnv); name != "" { //nolint:forbidigo // this is main here
 		os.Exit(programMain(name)) //nolint:forbidigo // this is main here
@@ -39,11 +46,11 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// verifyMain is what greengate verify --hook does.
-func verifyMain(job string) int {
+// verifyMain is what greengate verify --hook and --hook-cleanup do.
+func verifyMain(job string, run func(context.Context, string, func(string) string, io.Writer) (scenario.Result, error)) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	r, err := scenario.RunJob(ctx, job, os.Getenv, os.Stdout) //nolint:forbidigo // this is main here
+	r, err := run(ctx, job, os.Getenv, os.Stdout) //nolint:forbidigo // this is main here
 	switch {
 	case err == nil && r.Verdict == scenario.Pass:
 		return 0

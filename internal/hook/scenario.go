@@ -22,14 +22,29 @@ import (
 // jobMargin is what a scenario leaves of its hook's time for cleanup and for its result.
 const jobMargin = 10 * time.Second
 
-func (h *Hooks) job(id string) string    { return h.beside(id, ".job.json") }
-func (h *Hooks) result(id string) string { return h.beside(id, ".result.json") }
+const (
+	jobSuffix     = ".job.json"
+	resultSuffix  = ".result.json"
+	cleanupSuffix = ".cleanup.json"
+)
+
+func (h *Hooks) job(id string) string    { return h.beside(id, jobSuffix) }
+func (h *Hooks) result(id string) string { return h.beside(id, resultSuffix) }
+
+// checkpoint is there while a scenario may leave something behind, cleanupResult once that was cleaned up for it.
+func (h *Hooks) checkpoint(id string) string    { return h.beside(id, checkpointSuffix) }
+func (h *Hooks) cleanupResult(id string) string { return h.beside(id, cleanupSuffix) }
 
 func (h *Hooks) beside(id, suffix string) string {
 	return filepath.Join(h.cfg.Dir, strings.ReplaceAll(id, "/", "-")+suffix)
 }
 
-// writeJob leaves for the unit what it is to do.
+// scenarioProgram leaves for the unit what it is to do, and says how it is run.
+func (h *Hooks) scenarioProgram(id string, call deploy.HookCall) ([]string, error) {
+	job, err := h.writeJob(id, call)
+	return []string{h.cfg.Executable, "verify", "--hook", job}, err
+}
+
 func (h *Hooks) writeJob(id string, call deploy.HookCall) (string, error) {
 	s := call.Hook.Scenario
 	if s == nil || s.Bundle == "" {
@@ -49,6 +64,7 @@ func (h *Hooks) writeJob(id string, call deploy.HookCall) (string, error) {
 			Service: call.Service, Version: rev.Version, Revision: rev.Digest, TaskSet: call.TaskSet.ID, Deployment: deployment,
 		},
 		Until: call.Until.Add(-min(jobMargin, left/5)), Result: h.result(id),
+		Checkpoint: h.checkpoint(id), CleanupResult: h.cleanupResult(id),
 	}
 	if !call.List.OnProduction() {
 		j.CompareURL, j.First = production, call.First // production is blue until the switch
@@ -79,9 +95,14 @@ func (h *Hooks) awaitScenario(ctx context.Context, id string, call deploy.HookCa
 	}
 	v := h.judge(st)
 	if v.Status != deploy.VerdictError {
-		v = h.scenarioVerdict(st.Exit.Code, id, call)
+		v = h.resultVerdict(st.Exit.Code, id, call)
 	}
 	v.Log, v.Start, v.End = st.ID, st.StartedAt, st.EndedAt
+	if v.Status == deploy.VerdictError {
+		if err := h.cleanUp(ctx, id, call, &v); err != nil {
+			return deploy.Verdict{}, fmt.Errorf("await cleanup of scenario %s: %w", call.Hook.Name, err)
+		}
+	}
 	if v.Status != deploy.VerdictPass && len(v.Checks) == 0 {
 		if tail := h.tail(ctx, st.ID); tail != "" {
 			v.Message += "\n" + tail
@@ -90,9 +111,9 @@ func (h *Hooks) awaitScenario(ctx context.Context, id string, call deploy.HookCa
 	return v, nil
 }
 
-// scenarioVerdict makes a verdict of the result. Exit code and result must say the same, of the scenario that was asked
+// resultVerdict makes a verdict of the result. Exit code and result must say the same, of the scenario that was asked
 // for: otherwise it is not known what was tested.
-func (h *Hooks) scenarioVerdict(code int, id string, call deploy.HookCall) deploy.Verdict {
+func (h *Hooks) resultVerdict(code int, id string, call deploy.HookCall) deploy.Verdict {
 	v := deploy.Verdict{Status: deploy.VerdictError, Reason: deploy.ReasonInconclusive}
 	r, err := readResult(h.result(id))
 	if err != nil {
@@ -102,11 +123,13 @@ func (h *Hooks) scenarioVerdict(code int, id string, call deploy.HookCall) deplo
 	v.Checks = checks(r, call)
 	v.Message = Mask(r.Message, call)
 	switch {
-	case r.Digest != call.Hook.Scenario.Digest:
-		v.Message = "the result is of another scenario"
+	case r.Digest != resultDigest(id, call):
+		v.Message = "the result is of another hook"
 	case code == 0 && r.Verdict == scenario.Pass && len(v.Checks) > 0:
 		v.Status, v.Reason = deploy.VerdictPass, deploy.ReasonNone
-		v.Message = fmt.Sprintf("scenario %q: %d checks", r.Scenario, len(v.Checks))
+		if call.Hook.Kind == deploy.HookScenario {
+			v.Message = fmt.Sprintf("scenario %q: %d checks", r.Scenario, len(v.Checks))
+		}
 	case code == 4 && r.Verdict == scenario.Fail: // greengate verify: an assertion was false
 		v.Status, v.Reason = deploy.VerdictFail, deploy.ReasonHookFailed
 	case code == 5 && r.Verdict == scenario.Error: // it could not be told
@@ -117,6 +140,14 @@ func (h *Hooks) scenarioVerdict(code int, id string, call deploy.HookCall) deplo
 		v.Message = fmt.Sprintf("exit code %d does not fit the result %s", code, r.Verdict)
 	}
 	return v
+}
+
+// resultDigest is what a result must bear: the content of the scenario, or the identity of a shadow.
+func resultDigest(id string, call deploy.HookCall) string {
+	if call.Hook.Kind == deploy.HookScenario {
+		return call.Hook.Scenario.Digest
+	}
+	return id
 }
 
 func readResult(path string) (scenario.Result, error) {
@@ -196,7 +227,7 @@ func check(step string, a scenario.Assertion) deploy.Check {
 	if a.Right != "" && a.Operator != "==" {
 		c.Expected = a.Operator + " " + a.Right
 	}
-	if a.Verdict != scenario.Pass {
+	if a.Verdict != scenario.Pass && a.File != "" {
 		at := fmt.Sprintf("%s:%d:%d", a.File, a.Line, a.Column)
 		if c.Message != "" {
 			at = c.Message + " (" + at + ")"

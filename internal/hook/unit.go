@@ -33,7 +33,8 @@ func UnitID(effect string) string { return "hook/" + effect }
 // UnitGroup is the group of a deployment's units, by which they are forgotten when it has ended.
 func UnitGroup(deployment string) string { return "hook/" + deployment }
 
-func (h *Hooks) startUnit(ctx context.Context, id string, call deploy.HookCall) error {
+// unit is the runner's unit of a hook, without its program.
+func (h *Hooks) unit(id string, call deploy.HookCall) runner.Spec {
 	deployment, _, _ := strings.Cut(id, "/")
 	spec := runner.Spec{
 		ID: UnitID(id), Group: UnitGroup(deployment), Mode: runner.ModeOnce, Command: call.Hook.Command, Dir: call.Hook.Dir,
@@ -53,12 +54,21 @@ func (h *Hooks) startUnit(ctx context.Context, id string, call deploy.HookCall) 
 	if spec.Timeout < time.Second {
 		spec.Timeout = time.Second
 	}
-	if call.Hook.Kind == deploy.HookScenario {
-		job, err := h.writeJob(id, call)
-		if err != nil {
-			return fmt.Errorf("start hook %s: %w", call.Hook.Name, err)
-		}
-		spec.Command = []string{h.cfg.Executable, "verify", "--hook", job}
+	return spec
+}
+
+func (h *Hooks) startUnit(ctx context.Context, id string, call deploy.HookCall) error {
+	spec := h.unit(id, call)
+	var err error
+	switch call.Hook.Kind {
+	case deploy.HookScenario:
+		spec.Command, err = h.scenarioProgram(id, call)
+	case deploy.HookShadow:
+		spec.Command, err = h.shadowProgram(id, call)
+	case deploy.HookCommand, deploy.HookTask, deploy.HookFunction:
+	}
+	if err != nil {
+		return fmt.Errorf("start hook %s: %w", call.Hook.Name, err)
 	}
 	if _, err := h.cfg.Runner.Ensure(ctx, spec); err != nil {
 		if errors.Is(err, runner.ErrPermanent) {
@@ -200,17 +210,17 @@ func text(line string) string {
 	return parts[3]
 }
 
-func (h *Hooks) cancelUnit(ctx context.Context, id string) error {
+func (h *Hooks) cancelUnit(ctx context.Context, unit string) error {
 	for {
-		st, err := h.cfg.Runner.Get(ctx, UnitID(id))
+		st, err := h.cfg.Runner.Get(ctx, unit)
 		switch {
 		case errors.Is(err, runner.ErrNotFound) || (err == nil && st.State.Ended()):
 			return nil
 		case err != nil:
-			return fmt.Errorf("look at hook %s: %w", id, err)
+			return fmt.Errorf("look at %s: %w", unit, err)
 		case st.State != runner.StateStopping:
-			if err := h.cfg.Runner.Stop(ctx, UnitID(id)); err != nil {
-				return fmt.Errorf("stop hook %s: %w", id, err)
+			if err := h.cfg.Runner.Stop(ctx, unit); err != nil {
+				return fmt.Errorf("stop %s: %w", unit, err)
 			}
 		}
 		select {

@@ -157,6 +157,26 @@ func (c *Client) Meters(ctx context.Context) (Meters, error) {
 	return m, err
 }
 
+// Shadow copies requests as the spec says, until its lease is over, and takes the pairs that are there. It must be called
+// again before that; a data plane that was restarted meanwhile begins anew. [ErrNotFound] when there is no group From.
+func (c *Client) Shadow(ctx context.Context, id string, spec ShadowSpec) (ShadowBatch, error) {
+	var b ShadowBatch
+	err := c.call(ctx, http.MethodPut, "/v1/shadows/"+url.PathEscape(id), spec, &b)
+	return b, err
+}
+
+// EndShadow stops copying; pairs that were not taken are lost. It is idempotent.
+func (c *Client) EndShadow(ctx context.Context, id string) error {
+	return c.call(ctx, http.MethodDelete, "/v1/shadows/"+url.PathEscape(id), nil, &struct{}{})
+}
+
+// Shadows tells the counters of all shadows, and takes no pairs.
+func (c *Client) Shadows(ctx context.Context) ([]ShadowBatch, error) {
+	var list []ShadowBatch
+	err := c.call(ctx, http.MethodGet, "/v1/shadows", nil, &list)
+	return list, err
+}
+
 type drainRequest struct {
 	Limit time.Duration `json:"limit"`
 }

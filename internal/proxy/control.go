@@ -48,7 +48,29 @@ func (s *Server) controlHandler(hard context.Context) http.Handler {
 		l, err := s.readLedger(r.PathValue("name"))
 		reply(w, l, err)
 	})
+	s.shadowRoutes(mux)
 	return mux
+}
+
+// shadowRoutes add what is asked of shadows. Who takes the pairs says each time what to copy, so that a data plane which was
+// restarted goes on.
+func (s *Server) shadowRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("PUT /v1/shadows/{id}", func(w http.ResponseWriter, r *http.Request) {
+		var spec ShadowSpec
+		if err := decodeStrict(w, r, &spec); err != nil {
+			replyError(w, err)
+			return
+		}
+		b, err := s.shadow(r.Context(), r.PathValue("id"), spec)
+		reply(w, b, err)
+	})
+	mux.HandleFunc("DELETE /v1/shadows/{id}", func(w http.ResponseWriter, r *http.Request) {
+		s.shadows.remove(r.PathValue("id"))
+		reply(w, struct{}{}, nil)
+	})
+	mux.HandleFunc("GET /v1/shadows", func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, s.shadows.snapshot(), nil)
+	})
 }
 
 func (s *Server) drain(name string, limit time.Duration) (DrainStatus, error) {

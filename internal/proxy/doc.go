@@ -32,6 +32,12 @@
 // last, so what a killed process had in flight is found in the file and booked as cut, once, at the next start. A
 // file whose name is in no listener may be deleted; one that is in use must not be truncated, it is mapped.
 //
+// # Shadows
+//
+// For as long as somebody asks, a share of the GET and HEAD requests of a group is sent a second time, to another group,
+// when its client has the answer, or as much of it as is kept: see [ShadowSpec]. The answer of a copy is only compared. Copies are bounded in number and in
+// bytes and dropped beyond that; they are in no ledger, no meter and no count of what is in flight.
+//
 // # Requests that are refused
 //
 // HTTP/1 is parsed strictly, and what two parsers could read in two ways is answered 400: Content-Length together with

@@ -90,6 +90,7 @@ type exchange struct {
 	streaming atomic.Bool  // is a stream by its kind
 	openSince atomic.Int64 // of unknown length since then, unix nanoseconds
 	isHead    bool
+	copying   *sample // its copy for a shadow, or nil
 	headSent  bool
 	answering bool // the data plane answers by itself
 	broken    bool // the response must not seem complete
@@ -111,6 +112,7 @@ func (x *exchange) reset(req *request, body requestBody) {
 	x.streaming.Store(false)
 	x.openSince.Store(0)
 	x.headSent, x.answering, x.broken, x.outcome = false, false, false, 0
+	x.copying = nil
 }
 
 func (x *exchange) hasTried(t *target) bool {
@@ -181,6 +183,9 @@ func (x *exchange) setDeadline(set func(time.Time) error, t time.Time) {
 func (s *Server) serve(ctx context.Context, at *routing, x *exchange) {
 	x.started = time.Now()
 	routed := s.router.claim(at, x, x.started)
+	if x.group != nil {
+		x.sample(ctx)
+	}
 	switch {
 	case x.action.fixed != nil:
 		x.answerFixed()
@@ -194,6 +199,7 @@ func (s *Server) serve(ctx context.Context, at *routing, x *exchange) {
 		x.viaHTTP1(ctx)
 	}
 	x.joinAux()
+	x.copying.drop()
 	x.row.count(x.outcome)
 	if x.group != nil {
 		x.group.release(x)
@@ -252,6 +258,7 @@ func (x *exchange) headArrived(r *response) {
 			x.streaming.Store(true)
 		}
 	}
+	x.copying.head(x, r, took)
 }
 
 func isStreamType(v []byte) bool {
@@ -269,6 +276,7 @@ func (x *exchange) finished(status int) {
 	if status >= 500 {
 		x.outcome = wordFailed
 	}
+	x.copying.launch()
 }
 
 // clientLost books that the client could not be written to.

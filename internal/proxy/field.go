@@ -49,7 +49,11 @@ func classify(name []byte) fieldKind {
 			lower[i] = '-'
 		}
 	}
-	if s := string(lower[:n]); strings.HasPrefix(s, "x-forwarded-") || s == "forwarded" || s == "x-real-ip" {
+	s := string(lower[:n])
+	if s == "greengate-shadow" {
+		return fieldHop
+	}
+	if strings.HasPrefix(s, "x-forwarded-") || s == "forwarded" || s == "x-real-ip" {
 		return fieldForwarded
 	}
 	return fieldPlain
@@ -75,6 +79,8 @@ func classifyLower(s string) fieldKind {
 		return fieldTrailer
 	case "keep-alive", "proxy-connection", "http2-settings", "proxy-authenticate", "proxy-authorization", "proxy":
 		return fieldHop // "proxy" becomes the variable HTTP_PROXY in CGI programs
+	case "greengate-shadow":
+		return fieldHop // the data plane alone says what is a copy
 	}
 	return fieldPlain
 }

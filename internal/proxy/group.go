@@ -41,6 +41,8 @@ func (t *target) close() {
 type group struct {
 	name string
 	log  *slog.Logger
+	// shadow copies the requests of the group; nil: nobody does.
+	shadow atomic.Pointer[shadow]
 
 	mu      sync.Mutex
 	spec    Group

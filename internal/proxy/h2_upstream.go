@@ -287,6 +287,7 @@ func (x *exchange) copyH2(resp *http.Response) error {
 			if err := x.down.write(buf.b[:n]); err != nil {
 				return err
 			}
+			x.copying.body(buf.b[:n])
 		}
 		switch {
 		case errors.Is(err, io.EOF):

@@ -176,6 +176,13 @@ func (rt *router) group(name string) *group {
 	return g
 }
 
+// find returns the group of a name, or nil.
+func (rt *router) find(name string) *group {
+	rt.mu.RLock()
+	defer rt.mu.RUnlock()
+	return rt.groups[name]
+}
+
 // snapshot returns the table and all groups.
 func (rt *router) snapshot() (Table, []*group) {
 	rt.mu.RLock()

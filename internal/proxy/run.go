@@ -45,6 +45,7 @@ func (s *Server) Run(ctx context.Context) error {
 	case err = <-failed:
 		err = fmt.Errorf("serve control socket: %w", err)
 	}
+	s.shadows.stop()
 	s.shutdown(hard)
 	stop()
 	s.retired.Wait()
@@ -62,6 +63,7 @@ func (s *Server) tidy(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-ticker.C:
+			s.shadows.sweep(now)
 			s.applying.Lock()
 			if !s.closing {
 				s.reopen(ctx)

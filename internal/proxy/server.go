@@ -56,6 +56,7 @@ type Server struct {
 	router  router
 	ledgers ledgers
 	meters  *meters
+	shadows shadows
 	faults  faultCounters
 	buffers buffers
 
@@ -85,6 +86,7 @@ func New(c Config) (*Server, error) {
 	}
 	s.router = router{log: s.log, groups: map[string]*group{}}
 	s.meters = newMeters(time.Now())
+	s.shadows.by = map[string]*shadow{}
 	s.ledgers = ledgers{dir: filepath.Join(c.Dir, "ledger"), log: s.log, now: time.Now, open: map[string]*ledger{}}
 	if err := os.MkdirAll(s.ledgers.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make data folder: %w", err)

@@ -328,6 +328,7 @@ func (x *exchange) copyBody(tc *targetConn) error {
 		if err := x.down.write(p); err != nil {
 			return err
 		}
+		x.copying.body(p)
 	}
 }
 

@@ -30,6 +30,9 @@ type Job struct {
 	Until time.Time `json:"until"`
 	// Result is the path of the file that gets the result, as JSON.
 	Result string `json:"result"`
+	// Checkpoint is the file that holds what RunCleanup needs, and CleanupResult the path of its result.
+	Checkpoint    string `json:"checkpoint,omitempty"`
+	CleanupResult string `json:"cleanupResult,omitempty"`
 }
 
 // WriteJob writes a job for RunJob. It may hold secrets: only its owner can read it.
@@ -61,13 +64,9 @@ func writeFile(path string, content []byte) error {
 // RunJob runs the job in a file, tells out of every step, and leaves the result where the job says. An error says that
 // there is no result.
 func RunJob(ctx context.Context, path string, getenv func(string) string, out io.Writer) (Result, error) {
-	content, err := os.ReadFile(path) //nolint:gosec // whoever starts us names it
+	j, err := readJob(path)
 	if err != nil {
-		return Result{}, fmt.Errorf("read job: %w", err)
-	}
-	var j Job
-	if err := json.Unmarshal(content, &j); err != nil {
-		return Result{}, fmt.Errorf("decode job: %w", err)
+		return Result{}, err
 	}
 	s, err := LoadFiles(j.File, j.Files)
 	if err != nil {
@@ -80,12 +79,43 @@ func RunJob(ctx context.Context, path string, getenv func(string) string, out io
 	}
 	r := s.Run(ctx, Options{
 		BaseURL: j.BaseURL, CompareURL: j.CompareURL, First: j.First, Identity: j.Identity, Vars: j.Vars, Release: j.Release, Allow: j.Allow, Where: j.Where, Getenv: getenv,
-		Progress: func(st StepResult) { _ = WriteStep(out, st, false) }, // who reads the log is not part of the outcome
+		Checkpoint: j.Checkpoint,
+		Progress:   func(st StepResult) { _ = WriteStep(out, st, false) }, // who reads the log is not part of the outcome
 	})
 	_ = WriteVerdict(out, r, false)
-	content, err = json.Marshal(r)
+	return r, writeResult(j.Result, r)
+}
+
+func readJob(path string) (Job, error) {
+	var j Job
+	content, err := os.ReadFile(path) //nolint:gosec // whoever starts us names it
 	if err != nil {
-		return r, fmt.Errorf("encode result: %w", err)
+		return j, fmt.Errorf("read job: %w", err)
 	}
-	return r, writeFile(j.Result, content)
+	if err := json.Unmarshal(content, &j); err != nil {
+		return j, fmt.Errorf("decode job: %w", err)
+	}
+	return j, nil
+}
+
+func writeResult(path string, r Result) error {
+	content, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("encode result: %w", err)
+	}
+	return writeFile(path, content)
+}
+
+// RunCleanup runs what RunJob was killed before: the cleanup of the job in a file. Its result goes where the job says.
+func RunCleanup(ctx context.Context, path string, getenv func(string) string, out io.Writer) (Result, error) {
+	j, err := readJob(path)
+	if err != nil {
+		return Result{}, err
+	}
+	r, err := CleanUp(ctx, j.Checkpoint, getenv, func(st StepResult) { _ = WriteStep(out, st, false) })
+	if err != nil {
+		r = Result{Version: resultVersion, Verdict: Error, Message: "the run was killed, and its cleanup could not begin: " + err.Error(), Steps: []StepResult{}}
+	}
+	_, _ = fmt.Fprintln(out, r.Message)
+	return r, writeResult(j.CleanupResult, r)
 }

@@ -36,6 +36,9 @@ type Options struct {
 	Getenv func(string) string
 	// CleanupBy ends cleanup where it comes before cleanup's own time limit; zero for none.
 	CleanupBy time.Time
+	// Checkpoint is a file that does not exist yet: it holds what [CleanUp] needs, for as long as the run may leave something
+	// behind. Empty keeps nothing.
+	Checkpoint string
 	// Progress is told of every step that has ended; it may be nil. Calls do not overlap.
 	Progress func(StepResult)
 }
@@ -48,6 +51,7 @@ type execution struct {
 	calls  *http.Transport // of gRPC
 	mask   *masker
 	trace  string
+	keeps  *journal
 	// compares counts the answers that were held against those of the old release.
 	compares atomic.Int64
 	// named counts the answers that said that they are of the task set under test, unnamed those that said nothing.
@@ -122,6 +126,7 @@ func (x *execution) run(ctx context.Context, r *Result) error {
 	}
 	defer x.client.CloseIdleConnections()
 	defer x.calls.CloseIdleConnections()
+	x.keeps = x.newJournal(sc)
 	limited, cancel := context.WithTimeoutCause(ctx, x.s.timeout, fmt.Errorf("the scenario's time limit of %s has passed", x.s.timeout))
 	defer cancel()
 	verdict := x.list(limited, x.s.setup, sc.in("setup"))
@@ -132,7 +137,7 @@ func (x *execution) run(ctx context.Context, r *Result) error {
 	}
 	r.TimedOut = errors.Is(limited.Err(), context.DeadlineExceeded)
 	x.cleanup(ctx, sc.in("cleanup"))
-	return nil
+	return x.keeps.ended()
 }
 
 // ready refuses what would only fail later, before the first step is run.

@@ -114,6 +114,11 @@ func wait(ctx context.Context, d time.Duration) (Verdict, string) {
 // attempts runs a step until it passes or may not be tried again; the last attempt decides.
 func (x *execution) attempts(ctx context.Context, st *step, sc *scope, r StepResult) Verdict {
 	begin := time.Now()
+	if err := x.begins(st, sc); err != nil {
+		r.Verdict, r.Message = Error, "not run: "+err.Error()
+		x.book(r)
+		return r.Verdict
+	}
 	limit := retry{attempts: 1}
 	if st.retry != nil {
 		limit = *st.retry
@@ -129,6 +134,7 @@ func (x *execution) attempts(ctx context.Context, st *step, sc *scope, r StepRes
 			for _, c := range st.captures {
 				r.Captured = append(r.Captured, c.name)
 			}
+			r.Verdict, r.Message = x.kept(sc, r.Verdict, r.Message)
 			break
 		}
 		if a.final || (limit.attempts > 0 && r.Tried >= limit.attempts) {
@@ -147,6 +153,24 @@ func (x *execution) attempts(ctx context.Context, st *step, sc *scope, r StepRes
 	r.Seconds = time.Since(begin).Seconds()
 	x.book(r)
 	return r.Verdict
+}
+
+// begins and kept keep what cleanup needs, where the run may be killed; cleanup itself needs nothing more.
+func (x *execution) begins(st *step, sc *scope) error {
+	if sc.section == "cleanup" {
+		return nil
+	}
+	return x.keeps.begins(st)
+}
+
+func (x *execution) kept(sc *scope, v Verdict, message string) (verdict Verdict, why string) {
+	if sc.section == "cleanup" {
+		return v, message
+	}
+	if err := x.keeps.captured(); err != nil {
+		return Error, err.Error()
+	}
+	return v, message
 }
 
 // keptAttempts bounds what a result keeps of a step that was tried often.
@@ -187,6 +211,9 @@ func (x *execution) include(ctx context.Context, st *step, sc *scope, finish fun
 		return finish(Fail, message)
 	}
 	sc.keep(st.name, captured)
+	if v, message := x.kept(sc, Pass, ""); v != Pass {
+		return finish(v, message)
+	}
 	return Pass
 }
 
