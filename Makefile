@@ -40,7 +40,7 @@ golden: ## rewrite golden files; commit only differences that you understand
 	$(GO) test ./internal/deploy/... ./internal/cli/... ./internal/config/... ./internal/appspec/... ./internal/awsapi/... ./internal/scenario/... ./internal/console -update
 
 console-images: ## draw each state of the console's pages into docs/img (needs chromium)
-	$(GO) test ./internal/console -count 1 -run 'TestBrowser/pages' -images $(CURDIR)/docs/img -picture '$(PICTURES)'
+	$(GO) test ./internal/console -count 1 -run 'TestBrowser_pages' -images $(CURDIR)/docs/img -picture '$(PICTURES)'
 
 tools: $(LINT) ## install the pinned linter into bin/tools
 

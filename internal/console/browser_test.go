@@ -30,18 +30,9 @@ func signIn(b *browser.Browser, s *site) {
 	b.Await("location.pathname === '/console/'")
 }
 
-// TestBrowser is what only a browser shows. All of it shares one.
-func TestBrowser(t *testing.T) {
-	b := browser.Start(t)
-	t.Run("pages", func(t *testing.T) { pages(t, b) })
-	t.Run("keyboard", func(t *testing.T) { keyboard(t, b.Tab(t)) })
-	t.Run("closed", func(t *testing.T) { closed(t, b.Tab(t)) })
-}
-
-// pages: no page in any state breaks a rule of axe or is wider than the screen of a phone, light and dark.
-func pages(t *testing.T, b *browser.Browser) {
-	t.Helper()
-	s := newSite(t)
+// TestBrowser_pages: no page in any state breaks a rule of axe or is wider than the screen of a phone, light and dark.
+func TestBrowser_pages(t *testing.T) {
+	b, s := browser.Start(t), newSite(t)
 	b.Open(s.url + "/console/link?key=used")
 	look(t, b, "link-used")
 	b.Open(s.url + "/console/sign-in")
@@ -51,7 +42,7 @@ func pages(t *testing.T, b *browser.Browser) {
 	for _, name := range []string{"", "deployments", "functions", "check", "audit"} {
 		empty["empty-"+name] = "/console/" + name
 	}
-	t.Run("empty", func(t *testing.T) { lookAtAll(t, b, s, empty) })
+	lookAtAll(t, b, s, empty)
 	s.change(func() {
 		s.furnish()
 		s.scene, s.others = failedCheck(), map[string]scene{}
@@ -66,34 +57,22 @@ func pages(t *testing.T, b *browser.Browser) {
 		s.others[sc.d.ID] = sc
 		full["deployment-"+name] = "/console/deployments/" + sc.d.ID
 	}
-	t.Run("full", func(t *testing.T) { lookAtAll(t, b, s, full) })
+	lookAtAll(t, b, s, full)
 }
 
-// lookAtAll looks at pages in two tabs, as many as a small machine has processors.
+// lookAtAll looks at pages one after the other, in one tab: with two at once a tab now and then never answered again.
 func lookAtAll(t *testing.T, b *browser.Browser, s *site, pages map[string]string) {
 	t.Helper()
-	work := make(chan string, len(pages))
 	for _, name := range slices.Sorted(maps.Keys(pages)) {
-		work <- name
-	}
-	close(work)
-	for tab := range 2 {
-		t.Run(fmt.Sprint("tab ", tab), func(t *testing.T) {
-			t.Parallel()
-			b := b.Tab(t)
-			for name := range work {
-				b.Open(s.url + pages[name])
-				look(t, b, name)
-			}
-		})
+		b.Open(s.url + pages[name])
+		look(t, b, name)
 	}
 }
 
-// keyboard: somebody signs in, finds the deployment that waits, reads what was proved and presses the button, with nothing
+// TestBrowser_keyboard: somebody signs in, finds the deployment that waits, reads what was proved and presses the button, with nothing
 // but the keyboard; what has the focus shows it.
-func keyboard(t *testing.T, b *browser.Browser) {
-	t.Helper()
-	s := newSite(t)
+func TestBrowser_keyboard(t *testing.T) {
+	b, s := browser.Start(t), newSite(t)
 	s.furnish()
 	s.scene = waiting()
 	s.list[0].ID = s.scene.d.ID
@@ -107,14 +86,14 @@ func keyboard(t *testing.T, b *browser.Browser) {
 	}
 	reach("document.activeElement.name === 'key'")
 	b.Press(keyID + "\t" + secret + "\r")
-	b.Await("location.pathname === '/console/'")
+	b.Await("location.pathname === '/console/' && document.readyState === 'complete'")
 	b.Press("\t")
 	if text := browser.Value[string](b, "document.activeElement.textContent"); text != "Skip to the content" {
 		t.Errorf("the first thing on a page is %q", text)
 	}
 	reach("document.activeElement.textContent === 'Deployments'")
 	b.Press("\r")
-	b.Await("location.pathname === '/console/deployments'")
+	b.Await("location.pathname === '/console/deployments' && document.readyState === 'complete'")
 	reach("document.activeElement.textContent === 'd-GOLDEN001'")
 	b.Press("\r")
 	b.Sees("It waits for you")
@@ -132,15 +111,15 @@ func keyboard(t *testing.T, b *browser.Browser) {
 	}
 }
 
-// closed: a page whose controller is away says so and since when, its clocks stand still and its buttons do nothing; when
+// TestBrowser_closed: a page whose controller is away says so and since when, its clocks stand still and its buttons do nothing; when
 // the controller is back it shows what is so then.
-func closed(t *testing.T, b *browser.Browser) {
-	t.Helper()
-	s := newSite(t)
+func TestBrowser_closed(t *testing.T) {
+	b, s := browser.Start(t), newSite(t)
 	s.scene = waiting()
 	signIn(b, s)
 	b.Open(s.url + "/console/deployments/d-GOLDEN001")
-	b.Await("document.readyState === 'complete' && document.getElementById('connection').hidden && !document.body.classList.contains('stale')")
+	b.Await("document.getElementById('live')._htmx?.sse?.status === 200") // the stream has begun
+	b.Await("document.getElementById('connection').hidden && !document.body.classList.contains('stale')")
 	s.away.Store(true)
 	s.server.CloseClientConnections()
 	b.Await("!document.getElementById('connection').hidden")

@@ -201,6 +201,9 @@ func (s *site) restart() {
 			if s.away.Load() {
 				panic(http.ErrAbortHandler)
 			}
+			if r.URL.Path == "/healthz" { // the controller's; a page whose stream never began asks it
+				return
+			}
 			s.c.ServeHTTP(w, r)
 		}))
 		s.tb.Cleanup(func() {

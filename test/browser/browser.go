@@ -22,7 +22,7 @@ import (
 var axe string
 
 // patience bounds what is awaited; machines may be slow.
-const patience = 40 * time.Second
+const patience = 2 * time.Minute
 
 // Browser is a running Chromium with one tab.
 type Browser struct {
@@ -74,9 +74,15 @@ func (b *Browser) Tab(tb testing.TB) *Browser {
 
 func (b *Browser) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	b.tb.Helper()
-	// The deadline must not be the context of the first step: the browser would end with it.
+	b.within(what, func() error { return chromedp.Do(b.ctx, steps...) })
+}
+
+// within fails the test where ask fails or does not come back. The deadline must not be the context of the first step: the
+// browser would end with it.
+func (b *Browser) within(what string, ask func() error) {
+	b.tb.Helper()
 	done := make(chan error, 1)
-	go func() { done <- chromedp.Do(b.ctx, steps...) }()
+	go func() { done <- ask() }()
 	select {
 	case err := <-done:
 		if err != nil {
@@ -178,30 +184,31 @@ func (b *Browser) Screen(width, height int64) {
 // Scheme asks pages to be "light" or "dark".
 func (b *Browser) Scheme(name string) {
 	b.tb.Helper()
-	_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}, {Name: "prefers-reduced-motion", Value: "reduce"}},
+	b.within("set colour scheme", func() error {
+		_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}, {Name: "prefers-reduced-motion", Value: "reduce"}},
+		})
+		return err
 	})
-	if err != nil {
-		b.tb.Fatalf("set colour scheme: %v", err)
-	}
 }
 
 // Script lets pages run scripts, or not.
 func (b *Browser) Script(on bool) {
 	b.tb.Helper()
-	_, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on})
-	if err != nil {
-		b.tb.Fatalf("switch scripts: %v", err)
-	}
+	b.within("switch scripts", func() error {
+		_, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on})
+		return err
+	})
 }
 
 // Shot is a picture of the whole page, as PNG.
 func (b *Browser) Shot() []byte {
 	b.tb.Helper()
-	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
-	if err != nil {
-		b.tb.Fatalf("take picture: %v", err)
-	}
+	var png []byte
+	b.within("take picture", func() (err error) {
+		png, err = chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+		return err
+	})
 	return png
 }
 
@@ -214,9 +221,7 @@ func (b *Browser) Legible(what string) { b.tb.Helper(); b.axe(what, ", runOnly: 
 func (b *Browser) axe(what, options string) {
 	b.tb.Helper()
 	if !Value[bool](b, "typeof axe !== 'undefined'") {
-		if _, err := chromedp.Run(b.ctx, chromedp.Evaluate[chromedp.Void](axe)); err != nil {
-			b.tb.Fatalf("load axe: %v", err)
-		}
+		b.do("load axe", chromedp.Evaluate[chromedp.Void](axe))
 	}
 	run := `axe.run(document, {resultTypes: ['violations']` + options + `}).then(r => ({
 		passes: r.passes.length,
