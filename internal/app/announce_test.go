@@ -125,19 +125,19 @@ func (r *receiver) next(t *testing.T) string {
 
 func fine(int) int { return http.StatusOK }
 
-// announcing runs an announcer until stop is called, as a controller does.
-func announcing(t *testing.T, p *memoryPast, keep *cloudtest.Memory, sinks ...config.Sink) (stop func()) {
+// following runs what follows the history until stop is called, as a controller does.
+func following(t *testing.T, f interface {
+	begin(ctx context.Context) error
+	run(ctx context.Context) error
+},
+) (stop func()) {
 	t.Helper()
-	a := &announcer{
-		sinks: sinks, db: p, keep: keep, client: http.DefaultClient, endpoint: "http://127.0.0.1:4566", log: slog.New(slog.DiscardHandler),
-		pause: time.Millisecond, patience: time.Minute,
-	}
-	if err := a.begin(t.Context()); err != nil {
+	if err := f.begin(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- a.run(ctx) }()
+	go func() { done <- f.run(ctx) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -146,6 +146,16 @@ func announcing(t *testing.T, p *memoryPast, keep *cloudtest.Memory, sinks ...co
 	})
 	t.Cleanup(stop)
 	return stop
+}
+
+// announcing runs an announcer until stop is called, as a controller does.
+func announcing(t *testing.T, p *memoryPast, keep *cloudtest.Memory, sinks ...config.Sink) (stop func()) {
+	t.Helper()
+	a := &announcer{
+		sinks: sinks, db: p, keep: keep, client: http.DefaultClient, endpoint: "http://127.0.0.1:4566", log: slog.New(slog.DiscardHandler),
+		pause: time.Millisecond, patience: time.Minute,
+	}
+	return following(t, a)
 }
 
 func deploymentOf(id string, status deploy.Status) deploy.Deployment {

@@ -51,20 +51,7 @@ func (k *taker) next(t *testing.T) string {
 func tracingTo(t *testing.T, p *memoryPast, keep *cloudtest.Memory, k *taker) (stop func()) {
 	t.Helper()
 	tr := &tracer{db: p, keep: keep, to: k, log: slog.New(slog.DiscardHandler), pause: time.Millisecond, patience: time.Minute}
-	if err := tr.begin(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- tr.run(ctx) }()
-	stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-	t.Cleanup(stop)
-	return stop
+	return following(t, tr)
 }
 
 // TestTracer: what ends is sent whole, again where it was not taken, and by the next controller where none ran; what

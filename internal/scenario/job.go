@@ -36,16 +36,15 @@ type Job struct {
 }
 
 // WriteJob writes a job for RunJob. It may hold secrets: only its owner can read it.
-func WriteJob(path string, j Job) error {
-	content, err := json.Marshal(j)
-	if err != nil {
-		return fmt.Errorf("encode job: %w", err)
-	}
-	return writeFile(path, content)
-}
+func WriteJob(path string, j Job) error { return WriteFile(path, j) }
 
-// writeFile puts a file into its place in one step.
-func writeFile(path string, content []byte) error {
+// WriteFile puts a value into its place as JSON, in one step: what one process leaves for another is there whole or not at
+// all. Only its owner can read it.
+func WriteFile(path string, v any) error {
+	content, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", filepath.Base(path), err)
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".scenario-*")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
@@ -61,10 +60,22 @@ func writeFile(path string, content []byte) error {
 	return nil
 }
 
+// ReadFile reads what WriteFile wrote of a T.
+func ReadFile[T any](path string) (v T, err error) {
+	content, err := os.ReadFile(path) //nolint:gosec // whoever starts us names it
+	if err != nil {
+		return v, fmt.Errorf("read job: %w", err)
+	}
+	if err := json.Unmarshal(content, &v); err != nil {
+		return v, fmt.Errorf("decode job: %w", err)
+	}
+	return v, nil
+}
+
 // RunJob runs the job in a file, tells out of every step, and leaves the result where the job says. An error says that
 // there is no result.
 func RunJob(ctx context.Context, path string, getenv func(string) string, out io.Writer) (Result, error) {
-	j, err := readJob(path)
+	j, err := ReadFile[Job](path)
 	if err != nil {
 		return Result{}, err
 	}
@@ -83,32 +94,12 @@ func RunJob(ctx context.Context, path string, getenv func(string) string, out io
 		Progress:   func(st StepResult) { _ = WriteStep(out, st, false) }, // who reads the log is not part of the outcome
 	})
 	_ = WriteVerdict(out, r, false)
-	return r, writeResult(j.Result, r)
-}
-
-func readJob(path string) (Job, error) {
-	var j Job
-	content, err := os.ReadFile(path) //nolint:gosec // whoever starts us names it
-	if err != nil {
-		return j, fmt.Errorf("read job: %w", err)
-	}
-	if err := json.Unmarshal(content, &j); err != nil {
-		return j, fmt.Errorf("decode job: %w", err)
-	}
-	return j, nil
-}
-
-func writeResult(path string, r Result) error {
-	content, err := json.Marshal(r)
-	if err != nil {
-		return fmt.Errorf("encode result: %w", err)
-	}
-	return writeFile(path, content)
+	return r, WriteFile(j.Result, r)
 }
 
 // RunCleanup runs what RunJob was killed before: the cleanup of the job in a file. Its result goes where the job says.
 func RunCleanup(ctx context.Context, path string, getenv func(string) string, out io.Writer) (Result, error) {
-	j, err := readJob(path)
+	j, err := ReadFile[Job](path)
 	if err != nil {
 		return Result{}, err
 	}
@@ -117,5 +108,5 @@ func RunCleanup(ctx context.Context, path string, getenv func(string) string, ou
 		r = Result{Version: resultVersion, Verdict: Error, Message: "the run was killed, and its cleanup could not begin: " + err.Error(), Steps: []StepResult{}}
 	}
 	_, _ = fmt.Fprintln(out, r.Message)
-	return r, writeResult(j.CleanupResult, r)
+	return r, WriteFile(j.CleanupResult, r)
 }

@@ -1,12 +1,9 @@
 package shadow
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
 	"time"
+
+	"greengate/internal/scenario"
 )
 
 // Arg is the first argument with which the program is run for a job; the second is the path of the job.
@@ -38,37 +35,7 @@ type Job struct {
 }
 
 // WriteJob writes a job for ReadJob, in one step.
-func WriteJob(path string, j Job) error { return write(path, j) }
+func WriteJob(path string, j Job) error { return scenario.WriteFile(path, j) }
 
 // ReadJob reads what WriteJob wrote.
-func ReadJob(path string) (Job, error) {
-	var j Job
-	content, err := os.ReadFile(path) //nolint:gosec // whoever starts us names it
-	if err != nil {
-		return j, fmt.Errorf("read job: %w", err)
-	}
-	if err := json.Unmarshal(content, &j); err != nil {
-		return j, fmt.Errorf("decode job: %w", err)
-	}
-	return j, nil
-}
-
-func write(path string, v any) error {
-	content, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("encode %s: %w", filepath.Base(path), err)
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".shadow-*")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
-	}
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", filepath.Base(path), errors.Join(err, os.Remove(f.Name())))
-	}
-	return nil
-}
+func ReadJob(path string) (Job, error) { return scenario.ReadFile[Job](path) }

@@ -44,7 +44,7 @@ func Run(ctx context.Context, j Job, from Source, out io.Writer) (scenario.Resul
 		_ = scenario.WriteStep(out, s, false) // who reads the log is not part of the outcome
 	}
 	_, _ = fmt.Fprintf(out, "%s: %s\n", r.Verdict, r.Message)
-	return r, write(j.Result, r)
+	return r, scenario.WriteFile(j.Result, r)
 }
 
 // follow takes pairs until the time is over, then waits for the copies that are on their way. An error says why there can be
