@@ -110,14 +110,15 @@ func (c *clientConn) awaitRequest() bool {
 	c.mode = readIdle
 	c.limits = c.l.current.Load().limits
 	if c.rd.buffered() > 0 {
-		return !c.closing.Load()
+		return true
 	}
 	now := time.Now()
 	c.setRead(now, c.limits.IdleTimeout)
 	c.idle.Store(true)
 	defer c.idle.Store(false)
 	if c.closing.Load() {
-		return false
+		// The last response, if there was one, did not say yet that the connection ends.
+		_ = c.conn.SetReadDeadline(now.Add(c.closeGrace()))
 	}
 	return c.rd.fill(c.limits.MaxHeaderBytes) == nil
 }
@@ -286,11 +287,14 @@ func (c *clientConn) closeWhenIdle() {
 	if !c.idle.Load() {
 		return
 	}
-	grace := freshGrace
+	_ = c.conn.SetReadDeadline(time.Now().Add(c.closeGrace()))
+}
+
+func (c *clientConn) closeGrace() time.Duration {
 	if c.served.Load() {
-		grace = idleGrace
+		return idleGrace
 	}
-	_ = c.conn.SetReadDeadline(time.Now().Add(grace))
+	return freshGrace
 }
 
 // The peer of the exchange.

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -99,18 +100,13 @@ func startPlane(tb testing.TB, edit ...func(*Config)) *plane {
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
 	p := &plane{t: tb, client: NewClient(path), dir: cfg.Dir, srv: s, logs: logs}
-	stopped := false
-	p.stop = func() {
-		if stopped {
-			return
-		}
-		stopped = true
+	p.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			tb.Errorf("Run: %v", err)
 		}
 		p.client.Close()
-	}
+	})
 	tb.Cleanup(p.stop)
 	return p
 }

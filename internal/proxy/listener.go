@@ -142,10 +142,11 @@ func (l *listener) accept(ctx context.Context, tcp *net.TCPListener) {
 
 func (l *listener) take(ctx context.Context, conn *net.TCPConn) {
 	c, err := newClientConn(l.srv, l, conn)
-	if err != nil || !l.add(c) {
+	if err != nil {
 		_ = conn.Close()
 		return
 	}
+	l.add(c)
 	l.wg.Go(func() {
 		handed := c.serve(ctx)
 		l.remove(c)
@@ -157,14 +158,15 @@ func (l *listener) take(ctx context.Context, conn *net.TCPConn) {
 	})
 }
 
-func (l *listener) add(c *clientConn) bool {
+// add registers a connection. One that was accepted just when the listener closed is served too: its client may have
+// sent a request already.
+func (l *listener) add(c *clientConn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
-		return false
-	}
 	l.conns[c] = struct{}{}
-	return true
+	if l.closed {
+		c.closeWhenIdle()
+	}
 }
 
 func (l *listener) remove(c *clientConn) {
@@ -178,11 +180,12 @@ func (l *listener) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
-	if l.tcp != nil {
-		_ = l.tcp.Close()
-	}
+	// First the connections: whoever sees the socket closed gets a response that says so too.
 	for c := range l.conns {
 		c.closeWhenIdle()
+	}
+	if l.tcp != nil {
+		_ = l.tcp.Close()
 	}
 }
 
