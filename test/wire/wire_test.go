@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	// Stories wait more than they compute: more of them than there are processors may run.
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
-		if err := f.Value.Set("6"); err != nil {
+		if err := f.Value.Set("9"); err != nil {
 			panic(err)
 		}
 	}

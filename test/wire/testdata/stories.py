@@ -206,10 +206,11 @@ def shifts():
     seen = []
 
     def watch(id):
+        over = info(id)["status"] == "Succeeded"  # asked first: the last shift may come between the two questions
         weights = s.weights()
         if not seen or seen[-1] != weights:
             seen.append(weights)
-        return info(id)["status"] == "Succeeded"
+        return over
 
     first = s.deploy("v2", deploymentConfigName="canary")
     until("canary", lambda: watch(first))
