@@ -145,11 +145,11 @@ func TestBoto3(t *testing.T) {
 // Events that become older than the retention of their group are not there any more.
 func TestRetention(t *testing.T) {
 	t.Parallel()
-	var later time.Duration
-	s := newService(t, func() time.Time { return time.Now().Add(later) })
+	var later atomic.Int64 // a duration: the service reads its clock in goroutines of its own
+	s := newService(t, func() time.Time { return time.Now().Add(time.Duration(later.Load())) })
 	srv := awsapitest.Start(t, map[string]awsapi.Handlers{"logs": s.Handlers()}, nil)
 	srv.Python(t, "testdata/retention.py", "put")
-	later = 48 * time.Hour
+	later.Store(int64(48 * time.Hour))
 	if out := srv.Python(t, "testdata/retention.py", "get"); strings.TrimSpace(out) != "0 0" {
 		t.Errorf("after two days: %q", out)
 	}
