@@ -38,5 +38,5 @@
 //	disturb                    stop it; fails when no request failed, or all of them
 //
 // A story without a greengate.yaml of its own gets testdata/shop.yaml. In *.yaml and *.json files ${PROD} and ${TEST} stand for addresses that belong to the story alone, ${WORK} for its
-// folder. The program shop is in the search path: the service, and the hooks, of most stories.
+// folder; $FREE is a port that was free on every address. The program shop is in the search path: the service, and the hooks, of most stories.
 package stories

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -137,6 +138,21 @@ var shopFile string
 // stories counts the stories of this process: the number makes the addresses of a story.
 var stories atomic.Int32
 
+// freePort is a port that nobody listened on a moment ago, on any address.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
 func tell(t *testing.T, file string) {
 	t.Helper()
 	content, err := os.ReadFile(file)
@@ -152,7 +168,7 @@ func tell(t *testing.T, file string) {
 	s := &story{T: t, dir: dir, jobs: map[string]*background{}, sockets: map[string]*socket{}, env: []string{
 		"WORK=" + dir, "HOME=" + dir, "TZ=UTC", "GREENGATE_DATA=" + filepath.Join(dir, "data"), "DATA=" + filepath.Join(dir, "data"),
 		"PATH=" + strings.Join([]string{binDir, dir, os.Getenv("PATH")}, ":"), "BIN=" + binDir, //nolint:forbidigo // programs are found where this test finds them
-		"ADDRESS=" + address, "PROD=" + address + ":8080", "TEST=" + address + ":8081",
+		"ADDRESS=" + address, "PROD=" + address + ":8080", "TEST=" + address + ":8081", "FREE=" + freePort(t),
 	}}
 	t.Cleanup(s.end)
 	s.unpack("-- greengate.yaml --\n" + shopFile)
