@@ -145,6 +145,22 @@ func (j journal) prepare() error {
 			_ = os.Remove(f) // of no use to anybody; tried again next time
 		}
 	}
+	return errors.Join(j.sweep("scratch"), j.sweep("output"))
+}
+
+// sweep removes what belongs to no sandbox of the journal: a manager may be killed when it has made files for a sandbox
+// and not yet its record, or has removed the record and not yet the files.
+func (j journal) sweep(sub string) error {
+	entries, err := os.ReadDir(filepath.Join(j.dir, sub))
+	if err != nil {
+		return fmt.Errorf("list journal: %w", err)
+	}
+	for _, e := range entries {
+		id, _, _ := strings.Cut(e.Name(), ".")
+		if _, err := os.Stat(j.boxPath(id)); errors.Is(err, fs.ErrNotExist) {
+			_ = os.RemoveAll(filepath.Join(j.dir, sub, e.Name())) // tried again next time
+		}
+	}
 	return nil
 }
 

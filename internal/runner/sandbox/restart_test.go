@@ -347,6 +347,40 @@ func TestRestart_damagedJournal(t *testing.T) {
 	}
 }
 
+// Files of a sandbox whose record was not written yet, or was removed already, go; those of one with a record stay.
+func TestRestart_filesWithoutRecord(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	f := w.python(slowHandler)
+	want(t, w.await(w.accept(f, `{"sleep":0}`)), StateSucceeded, "", "")
+	count := func(sub string) int {
+		entries, err := os.ReadDir(filepath.Join(w.cfg.Dir, sub))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(entries)
+	}
+	scratch, output := count("scratch"), count("output")
+	if scratch == 0 || output == 0 {
+		t.Fatalf("a sandbox has %d and %d files", scratch, output)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(w.cfg.Dir, "scratch", "fedcba", "cache"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"output/fedcba.log", "output/fedcba.log.1"} {
+		if err := os.WriteFile(filepath.Join(w.cfg.Dir, name), []byte("said"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.start()
+	if s, o := count("scratch"), count("output"); s != scratch || o != output {
+		t.Errorf("%d and %d files, want %d and %d", s, o, scratch, output)
+	}
+}
+
 // What was accepted and not handed is run by the next manager after a stop of everything.
 func TestStopAll(t *testing.T) {
 	t.Parallel()
