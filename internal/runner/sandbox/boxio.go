@@ -254,10 +254,11 @@ func (b *box) remove(ctx context.Context) {
 	if err := b.m.cfg.Unkeep(b.rec.Unit); err != nil {
 		b.log.WarnContext(ctx, "cannot release listener", "err", err)
 	}
+	b.clean(ctx)
+	// The record last: where the manager is killed before that, the next one finds it and removes the rest.
 	if err := removeDurable(b.m.journal.boxPath(b.rec.ID)); err != nil {
 		b.log.ErrorContext(ctx, "cannot forget sandbox", "err", err)
 	}
-	b.clean(ctx)
 	b.m.removed(b, b.offered)
 	b.offered = nil
 }

@@ -149,7 +149,7 @@ func (j journal) prepare() error {
 }
 
 // sweep removes what belongs to no sandbox of the journal: a manager may be killed when it has made files for a sandbox
-// and not yet its record, or has removed the record and not yet the files.
+// and not yet its record.
 func (j journal) sweep(sub string) error {
 	entries, err := os.ReadDir(filepath.Join(j.dir, sub))
 	if err != nil {

@@ -13,7 +13,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -347,7 +349,45 @@ func TestRestart_damagedJournal(t *testing.T) {
 	}
 }
 
-// Files of a sandbox whose record was not written yet, or was removed already, go; those of one with a record stay.
+// forgetful notes for each program that is forgotten whether its sandbox was still in the journal.
+type forgetful struct {
+	Units
+
+	dir      string
+	mu       sync.Mutex
+	recorded []bool
+}
+
+func (f *forgetful) Forget(_ context.Context, id string) error {
+	records, err := journal{f.dir}.ids("sandboxes")
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.recorded = append(f.recorded, slices.ContainsFunc(records, func(box string) bool { return strings.Contains(id, box) }))
+	return nil
+}
+
+// The record of a sandbox outlives what it names: a manager that is killed while it removes a sandbox leaves nothing that
+// the next one does not know of.
+func TestStopAll_recordLast(t *testing.T) {
+	t.Parallel()
+	units := &forgetful{}
+	w := newWorld(t, func(c *Config) {
+		units.Units, units.dir = c.Units, c.Dir
+		c.Units = units
+	})
+	want(t, w.await(w.accept(w.python(slowHandler), `{"sleep":0}`)), StateSucceeded, "", "")
+	w.noneLeft()
+	units.mu.Lock()
+	defer units.mu.Unlock()
+	if !slices.Equal(units.recorded, []bool{true}) {
+		t.Errorf("forgotten while recorded: %v", units.recorded)
+	}
+}
+
+// Files of a sandbox without a record go; those of one with a record stay.
 func TestRestart_filesWithoutRecord(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
