@@ -118,7 +118,7 @@ func (c *clientConn) awaitRequest() bool {
 	defer c.idle.Store(false)
 	if c.closing.Load() {
 		// The last response, if there was one, did not say yet that the connection ends.
-		_ = c.conn.SetReadDeadline(now.Add(c.closeGrace()))
+		c.endSoon()
 	}
 	return c.rd.fill(c.limits.MaxHeaderBytes) == nil
 }
@@ -287,14 +287,16 @@ func (c *clientConn) closeWhenIdle() {
 	if !c.idle.Load() {
 		return
 	}
-	_ = c.conn.SetReadDeadline(time.Now().Add(c.closeGrace()))
+	c.endSoon()
 }
 
-func (c *clientConn) closeGrace() time.Duration {
+// endSoon gives a request that may be on its way a moment to arrive.
+func (c *clientConn) endSoon() {
+	grace := freshGrace
 	if c.served.Load() {
-		return idleGrace
+		grace = idleGrace
 	}
-	return freshGrace
+	_ = c.conn.SetReadDeadline(time.Now().Add(grace))
 }
 
 // The peer of the exchange.
