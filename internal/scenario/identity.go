@@ -71,7 +71,7 @@ func (x *execution) proofs(st *step, res *http.Response, raw []byte) (passed, fa
 	}
 	if st.schema != nil {
 		a := Assertion{Expression: "body keeps " + st.schema.name, File: st.file, Line: st.schema.at.line, Column: st.schema.at.column, Verdict: Pass}
-		if faults := st.schema.checkRaw(raw); len(faults) > 0 {
+		if faults := st.schema.check(raw); len(faults) > 0 {
 			a.Verdict, a.Message = Fail, strings.Join(faults, "; ")
 		}
 		add(a)

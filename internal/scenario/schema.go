@@ -3,19 +3,17 @@ package scenario
 import (
 	"bytes"
 	_ "embed" // the schema
+	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
-	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+	"greengate/internal/jsonschema"
 )
-
-// This file and answer_schema.go are the only ones that know the JSON Schema library.
 
 //go:embed schema.json
 var schemaText []byte
@@ -23,35 +21,30 @@ var schemaText []byte
 // Schema is the JSON Schema of scenario files, for editors.
 func Schema() []byte { return bytes.Clone(schemaText) }
 
-// noLoader refuses every reference to another document: nothing is fetched to check a file.
-type noLoader struct{}
-
-func (noLoader) Load(url string) (any, error) {
-	return nil, fmt.Errorf("%s is not part of the schema; write the schema in one file", url)
-}
-
-func compileSchema(doc any) (*jsonschema.Schema, error) {
-	const name = "urn:greengate:schema"
-	c := jsonschema.NewCompiler()
-	c.UseLoader(noLoader{})
-	if err := c.AddResource(name, doc); err != nil {
-		return nil, fmt.Errorf("add schema: %w", err)
-	}
-	s, err := c.Compile(name)
-	if err != nil {
-		return nil, fmt.Errorf("compile schema: %w", err)
-	}
-	return s, nil
-}
-
 // format is the schema of scenario files, compiled once.
 var format = sync.OnceValues(func() (*jsonschema.Schema, error) {
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schemaText))
+	doc, err := exactJSON(schemaText)
 	if err != nil {
 		return nil, fmt.Errorf("decode schema: %w", err)
 	}
-	return compileSchema(doc)
+	return jsonschema.Compile(doc)
 })
+
+// exactJSON decodes one value. Its numbers stay as they were written.
+func exactJSON(text []byte) (any, error) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); errors.Is(err, io.EOF) {
+		return nil, errors.New("there is nothing")
+	} else if err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("there is more behind the value")
+	}
+	return v, nil
+}
 
 // checkFormat returns what the schema says of a file, in words and with positions.
 func checkFormat(file string, tree *node) []Fault {
@@ -59,172 +52,118 @@ func checkFormat(file string, tree *node) []Fault {
 	if err != nil {
 		panic(err) // our own file; a test compiles it
 	}
-	var invalid *jsonschema.ValidationError
-	if err := schema.Validate(tree.plain()); !errors.As(err, &invalid) {
-		return nil
-	}
 	t := &translator{file: file, tree: tree}
-	t.walk(invalid)
+	for _, f := range schema.Validate(tree.plain()) {
+		t.translate(f)
+	}
 	return t.faults
 }
 
-// translator turns the library's errors into faults that a person can act on.
+// translator turns faults of JSON into those of a file, which a person can act on.
 type translator struct {
 	file   string
 	tree   *node
 	faults []Fault
 }
 
-func (t *translator) walk(e *jsonschema.ValidationError) {
-	switch e.ErrorKind.(type) {
-	case *kind.OneOf, *kind.AnyOf:
-		t.branch(e)
-		return
-	case *kind.PropertyNames:
-		t.leaf(e)
-		return
-	}
-	for _, c := range e.Causes {
-		t.walk(c)
-	}
-	if len(e.Causes) == 0 {
-		t.leaf(e)
-	}
-}
-
-// branch picks of several forms the one that the value has, and says what is wrong with that.
-func (t *translator) branch(e *jsonschema.ValidationError) {
-	n, _ := t.find(e.InstanceLocation)
-	var want []string
-	for _, c := range e.Causes {
-		mismatch := typeMismatch(c, len(e.InstanceLocation))
-		if mismatch == nil {
-			t.walk(c)
-			return
-		}
-		want = append(want, mismatch.Want...)
-	}
-	t.fault(n.at, "%s must be %s, not %s", label(e.InstanceLocation), words(want), n.kind)
-}
-
-// typeMismatch finds the error that says that the value itself is of another type.
-func typeMismatch(e *jsonschema.ValidationError, depth int) *kind.Type {
-	if k, ok := e.ErrorKind.(*kind.Type); ok && len(e.InstanceLocation) == depth {
-		return k
-	}
-	for _, c := range e.Causes {
-		if k := typeMismatch(c, depth); k != nil {
-			return k
-		}
-	}
-	return nil
-}
-
 func (t *translator) fault(at position, format string, args ...any) {
 	t.faults = append(t.faults, Fault{t.file, at.line, at.column, fmt.Sprintf(format, args...)})
 }
 
-// find is the node at a location, and the key under which it stands.
-func (t *translator) find(location []string) (*node, entry) {
-	n, at := t.tree, entry{at: t.tree.at}
-	for _, part := range location {
-		next := n.child(part)
-		if i, err := strconv.Atoi(part); next == nil && err == nil && n.kind == kindList && i < len(n.items) {
-			next = n.items[i]
-			at = entry{at: next.at}
+// find is the node at a place.
+func (t *translator) find(place []string) *node {
+	n := t.tree
+	for _, part := range place {
+		if n.kind != kindList {
+			n = n.child(part)
+		} else if i, err := strconv.Atoi(part); err == nil {
+			n = n.items[i]
 		}
-		if next == nil {
-			return n, at
-		}
-		for _, e := range n.entries {
-			if e.key == part {
-				at = e
-			}
-		}
-		n = next
 	}
-	return n, at
+	return n
 }
 
-func (t *translator) leaf(e *jsonschema.ValidationError) {
-	n, at := t.find(e.InstanceLocation)
-	what := label(e.InstanceLocation)
-	switch k := e.ErrorKind.(type) {
-	case *kind.AdditionalProperties:
-		known := properties(e.SchemaURL)
-		for _, name := range slices.Sorted(slices.Values(k.Properties)) {
-			_, own := t.find(append(slices.Clone(e.InstanceLocation), name))
-			suffix := didYouMean(name, known)
-			if suffix == "" {
-				suffix = "; known here are " + strings.Join(known, ", ")
-			}
-			t.fault(own.at, "unknown field %q%s", name, suffix)
+// key is where the key of a mapping stands.
+func (n *node) key(name string) position {
+	for _, e := range n.entries {
+		if e.key == name {
+			return e.at
 		}
-	case *kind.PropertyNames:
-		t.misnamed(t.tree, k.Property)
-	case *kind.Required:
-		t.fault(n.at, "%s lacks %s", what, quoted(k.Missing))
-	case *kind.Type:
-		t.fault(n.at, "%s must be %s, not %s", what, words(k.Want), n.kind)
-	case *kind.Const:
-		t.fault(n.at, "%s is %v; this program knows %v", what, n.value, k.Want)
-	case *kind.Enum:
+	}
+	return n.at
+}
+
+func (t *translator) translate(f jsonschema.Fault) {
+	n, what := t.find(f.Place), label(f.Place)
+	switch f.Keyword {
+	case "oneOf", "anyOf": // of several forms the one that the value has decides what is wrong
+		closest := f.Closest()
+		for _, own := range closest {
+			t.translate(own)
+		}
+		if closest == nil {
+			t.fault(n.at, "%s must be %s, not %s", what, words(f.Types()), n.kind)
+		}
+	case "type":
+		want, _ := f.Want.([]string)
+		t.fault(n.at, "%s must be %s, not %s", what, words(want), n.kind)
+	case "additionalProperties":
+		t.unknown(n, f)
+	case "propertyNames":
+		t.misnamed(n.key(fmt.Sprint(f.Got)), f.Got)
+	case "required":
+		missing, _ := f.Want.([]string)
+		t.fault(n.at, "%s lacks %s", what, quoted(missing))
+	case "pattern":
+		if strings.HasPrefix(f.Schema, "/$defs/duration/") {
+			t.fault(n.at, "%s %q is not a duration; write for example 500ms, 30s or 2m", what, f.Got)
+			return
+		}
+		t.misnamed(n.at, f.Got)
+	default:
+		t.value(n, what, f)
+	}
+}
+
+func (t *translator) misnamed(at position, name any) {
+	t.fault(at, "%q is not a name: use letters, digits and _, and no digit first", name)
+}
+
+// unknown names each key that a mapping must not have.
+func (t *translator) unknown(n *node, f jsonschema.Fault) {
+	names, _ := f.Got.([]string)
+	known, _ := f.Want.([]string)
+	for _, name := range names {
+		suffix := didYouMean(name, known)
+		if suffix == "" {
+			suffix = "; known here are " + strings.Join(known, ", ")
+		}
+		t.fault(n.key(name), "unknown field %q%s", name, suffix)
+	}
+}
+
+// value says what is wrong with a value of the right type.
+func (t *translator) value(n *node, what string, f jsonschema.Fault) {
+	switch f.Keyword {
+	case "const":
+		t.fault(n.at, "%s is %v; this program knows %v", what, n.value, f.Want)
+	case "enum":
 		var known []string
-		for _, w := range k.Want {
+		want, _ := f.Want.([]any)
+		for _, w := range want {
 			known = append(known, fmt.Sprint(w))
 		}
 		t.fault(n.at, "%s %q is unknown%s; it is one of %s", what, n.text, didYouMean(n.text, known), strings.Join(known, ", "))
-	case *kind.Pattern:
-		t.pattern(n, at, what, k)
-	default:
-		t.size(n, what, e.ErrorKind)
-	}
-}
-
-// misnamed finds a name that is none: for names of keys the library does not tell where they stand.
-func (t *translator) misnamed(n *node, name string) {
-	for _, item := range n.items {
-		t.misnamed(item, name)
-	}
-	for _, e := range n.entries {
-		if e.key == "vars" || e.key == "secrets" || e.key == "capture" {
-			for _, own := range e.value.entries {
-				if own.key == name {
-					t.fault(own.at, "%q is not a name: use letters, digits and _, and no digit first", name)
-				}
-			}
-		}
-		t.misnamed(e.value, name)
-	}
-}
-
-func (t *translator) pattern(n *node, at entry, what string, k *kind.Pattern) {
-	if strings.Contains(k.Want, "ms|s|m|h") {
-		t.fault(n.at, "%s %q is not a duration; write for example 500ms, 30s or 2m", what, k.Got)
-		return
-	}
-	if n.kind == kindText && n.text == k.Got {
-		at.at = n.at
-	}
-	t.fault(at.at, "%q is not a name: use letters, digits and _, and no digit first", k.Got)
-}
-
-func (t *translator) size(n *node, what string, k jsonschema.ErrorKind) {
-	switch k := k.(type) {
-	case *kind.MinLength, *kind.MinItems:
+	case "minLength", "minItems", "minProperties":
 		t.fault(n.at, "%s is empty", what)
-	case *kind.MinProperties:
-		t.fault(n.at, "%s is empty", what)
-	case *kind.MaxProperties:
-		t.fault(n.at, "%s has %d entries; %d is the limit", what, k.Got, k.Want)
-	case *kind.Minimum:
-		want, _ := k.Want.Float64()
-		t.fault(n.at, "%s is %s; at least %v is needed", what, n.text, want)
-	case *kind.Maximum:
-		want, _ := k.Want.Float64()
-		t.fault(n.at, "%s is %s; at most %v is possible", what, n.text, want)
+	case "maxProperties":
+		t.fault(n.at, "%s has %d entries; %d is the limit", what, f.Got, f.Want)
+	case "minimum":
+		t.fault(n.at, "%s is %s; at least %v is needed", what, n.text, f.Want)
+	case "maximum":
+		t.fault(n.at, "%s is %s; at most %v is possible", what, n.text, f.Want)
 	default:
-		t.fault(n.at, "%s does not have the form of %v", what, k.KeywordPath())
+		t.fault(n.at, "%s: %s", what, f)
 	}
 }
 
@@ -262,30 +201,4 @@ func words(types []string) string {
 		}
 	}
 	return strings.Join(out, " or ")
-}
-
-// properties are the keys that the schema at a URL knows.
-func properties(url string) []string {
-	_, pointer, _ := strings.Cut(url, "#")
-	var at any
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schemaText))
-	if err != nil {
-		return nil
-	}
-	at = doc
-	for part := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
-		switch v := at.(type) {
-		case map[string]any:
-			if part != "" {
-				at = v[part]
-			}
-		case []any:
-			if i, err := strconv.Atoi(part); err == nil && i < len(v) {
-				at = v[i]
-			}
-		}
-	}
-	object, _ := at.(map[string]any)
-	known, _ := object["properties"].(map[string]any)
-	return slices.Sorted(maps.Keys(known))
 }
