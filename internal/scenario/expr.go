@@ -223,11 +223,18 @@ func (d *decoder) assertion(n *node, names env) *assertion {
 		d.fault(at, "expression %q: %s", clip(source, 120), err)
 		return nil
 	}
-	for _, part := range conjuncts(tree.Node, nil) {
-		a.parts = append(a.parts, newPart(part, names))
+	all := conjuncts(tree.Node, nil)
+	if len(all) == 1 { // it is compiled already
+		p := assertionPart{source: source, program: e.program}
+		p.show(all[0], names)
+		a.parts = []assertionPart{p}
+		return a
 	}
-	if len(a.parts) == 1 {
-		a.parts[0].source, a.parts[0].program = source, e.program
+	for _, n := range all {
+		p := assertionPart{source: n.String()}
+		p.program, _, _ = compile(p.source, names, boolResult) // nil where it does not compile
+		p.show(n, names)
+		a.parts = append(a.parts, p)
 	}
 	for _, p := range a.parts {
 		if p.program == nil { // it does not print as it was written
@@ -256,9 +263,8 @@ func conjuncts(n ast.Node, into []ast.Node) []ast.Node {
 	return append(into, n)
 }
 
-func newPart(n ast.Node, names env) assertionPart {
-	p := assertionPart{source: n.String()}
-	p.program, _, _ = compile(p.source, names, boolResult) // nil where it does not compile
+// show compiles what a result names beside the expression: the operator and its operands.
+func (p *assertionPart) show(n ast.Node, names env) {
 	operand := func(n ast.Node) *vm.Program {
 		program, _, err := compile(n.String(), names, anyResult)
 		if err != nil {
@@ -289,5 +295,4 @@ func newPart(n ast.Node, names env) assertionPart {
 	default:
 		p.left = operand(n)
 	}
-	return p
 }
