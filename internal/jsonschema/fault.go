@@ -76,7 +76,8 @@ func (f Fault) mistypes(own Fault) bool {
 	return own.Keyword == "type" && len(own.Place) == len(f.Place)
 }
 
-// String is what is wrong, in English and without the place.
+// String is what is wrong, in English and without the place. It holds values whole: one who keeps it takes secrets out of it
+// before he cuts it, so that no part of one stays.
 func (f Fault) String() string {
 	switch f.Keyword {
 	case "":
@@ -184,28 +185,28 @@ func sentences(faults []Fault) string {
 	return strings.Join(all, "; ")
 }
 
-// display writes a value as JSON does, texts in single quotes, and cuts what is long.
+// display writes a value as JSON does, texts in single quotes.
 func display(value any) string {
-	const longest = 120
-	text := ""
 	if s, ok := value.(string); ok {
-		text = quoted(s)
-	} else if b, err := json.Marshal(value); err == nil {
-		text = string(b)
-	} else {
-		text = fmt.Sprint(value)
+		return quoted(s)
 	}
-	if runes := []rune(text); len(runes) > longest {
-		return string(runes[:longest]) + "..."
-	}
-	return text
+	return inJSON(value)
 }
 
-// quoted puts a text into single quotes.
+// quoted puts a text into single quotes. What is in them is escaped as in JSON, and in no other way: who looks for secrets in a
+// message knows that form.
 func quoted(s string) string {
-	s = strconv.Quote(s)
-	s = strings.ReplaceAll(s[1:len(s)-1], `\"`, `"`)
-	return "'" + strings.ReplaceAll(s, "'", `\'`) + "'"
+	return "'" + strings.TrimSuffix(strings.TrimPrefix(inJSON(s), `"`), `"`) + "'"
+}
+
+func inJSON(value any) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if e.Encode(value) != nil {
+		return "what is no JSON"
+	}
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // list writes values one after the other; names of types are not quoted.

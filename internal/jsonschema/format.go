@@ -126,8 +126,8 @@ func isHostname(s string) bool {
 		if label == "" || len(label) > 63 || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") {
 			return false
 		}
-		for _, r := range label {
-			if r != '-' && (r < '0' || r > '9') && (r > 'z' || !isLetter(byte(r))) {
+		for i := range len(label) {
+			if b := label[i]; b != '-' && (b < '0' || b > '9') && !isLetter(b) {
 				return false
 			}
 		}

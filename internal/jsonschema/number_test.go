@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-func mustNumber(t testing.TB, text string) number {
-	t.Helper()
+func mustNumber(tb testing.TB, text string) number {
+	tb.Helper()
 	n, ok := parseNumber(text)
 	if !ok {
-		t.Fatalf("%q is a number", text)
+		tb.Fatalf("%q is a number", text)
 	}
 	return n
 }

@@ -72,7 +72,7 @@ func additionalProperties(c *compiler, k site) check {
 				rest = append(rest, name)
 			}
 		}
-		return v.members(k, s, object, rest, known, seen)
+		return remainder{k, s, known}.check(v, object, rest, seen)
 	}
 }
 
@@ -87,23 +87,29 @@ func unevaluatedProperties(c *compiler, k site) check {
 				rest = append(rest, name)
 			}
 		}
-		return v.members(k, s, object, rest, nil, seen)
+		return remainder{k, s, nil}.check(v, object, rest, seen)
 	}
 }
 
-// members applies a schema to those members of an object that nothing else is for.
-func (v *validation) members(k site, s *schema, object map[string]any, names, known []string, seen *evaluated) bool {
+// remainder is the schema of the members that nothing else is for.
+type remainder struct {
+	site   site
+	schema *schema
+	known  []string // the names that would have been something
+}
+
+func (r remainder) check(v *validation, object map[string]any, names []string, seen *evaluated) bool {
 	if len(names) == 0 {
 		return true
 	}
 	slices.Sort(names)
-	if s.never {
-		return v.fail(k, names, known)
+	if r.schema.never {
+		return v.fail(r.site, names, r.known)
 	}
 	ok := true
 	for _, name := range names {
 		seen.property(name)
-		ok = v.member(s, name, object[name]) && ok
+		ok = v.member(r.schema, name, object[name]) && ok
 	}
 	return ok
 }

@@ -31,18 +31,21 @@ func newAnswerSchema(name string, at position, doc any) (*answerSchema, error) {
 
 // check returns what keeps a body from fitting the schema: where in it, and what is wrong there.
 func (s *answerSchema) check(raw []byte) []string {
-	const most = 100 // faults that a person reads
+	// What a person reads. A fault is whole or left out, so that no part of a secret stays at a cut.
+	const mostFaults, mostText = 100, maxBody
 	body, err := exactJSON(raw)
 	if err != nil {
 		return []string{"the body is not JSON: " + err.Error()}
 	}
 	var all []string
+	length := 0
 	faults := s.compiled.Validate(body)
-	for _, f := range faults[:min(len(faults), most)] {
+	for i, f := range faults {
+		if i == mostFaults || length > mostText {
+			return append(all, fmt.Sprintf("and %d more", len(faults)-i))
+		}
 		all = append(all, strings.Join(append([]string{"body"}, f.Place...), ".")+": "+f.String())
-	}
-	if more := len(faults) - most; more > 0 {
-		all = append(all, fmt.Sprintf("and %d more", more))
+		length += len(all[i])
 	}
 	return all
 }
