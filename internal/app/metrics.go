@@ -14,6 +14,7 @@ import (
 	"greengate/internal/awsapi"
 	"greengate/internal/awsapi/cloudwatch"
 	"greengate/internal/cloud"
+	"greengate/internal/durable"
 	"greengate/internal/metric"
 	"greengate/internal/proxy"
 )
@@ -129,7 +130,7 @@ func (m *meters) save(now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("encode metrics: %w", err)
 	}
-	return writeFile(m.path, data)
+	return durable.WriteFile(m.path, data, 0o600)
 }
 
 func (m *meters) load(now time.Time) error {

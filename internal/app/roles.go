@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"greengate/internal/config"
+	"greengate/internal/durable"
 	"greengate/internal/proxy"
 	"greengate/internal/runner"
 	"greengate/internal/supervise"
@@ -73,6 +74,9 @@ func RunController(ctx context.Context, r Role) error {
 	})
 	if err != nil {
 		return err
+	}
+	if err := durable.Sweep(r.Settings.Data); err != nil {
+		return fmt.Errorf("look at data folder: %w", err)
 	}
 	endpoint := "http://" + api.Addr().String()
 	if err := ensureCredentials(r.Settings, endpoint); err != nil {

@@ -10,11 +10,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
 	"greengate/internal/deploy"
+	"greengate/internal/durable"
 )
 
 const masterKeySize = 32
@@ -25,7 +25,7 @@ func masterKey(path string) ([]byte, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		key := make([]byte, masterKeySize)
 		_, _ = rand.Read(key) // never fails (crypto/rand)
-		if err := writeFile(path, key); err != nil {
+		if err := durable.WriteFile(path, key, 0o600); err != nil {
 			return nil, fmt.Errorf("write master key: %w", err)
 		}
 		return key, nil
@@ -37,42 +37,6 @@ func masterKey(path string) ([]byte, error) {
 		return nil, fmt.Errorf("read master key: %s has %d bytes instead of %d; restore it, or remove it to make a new one (running hooks then cannot report, and the access keys of users are lost)", path, len(data), masterKeySize)
 	}
 	return data, nil
-}
-
-// writeFile writes a private file whole or not at all.
-func writeFile(path string, data []byte) error {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, ".new-*")
-	if err != nil {
-		return fmt.Errorf("create file: %w", err)
-	}
-	defer func() { _ = os.Remove(f.Name()) }() // gone already when all went well
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", f.Name(), err)
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return fmt.Errorf("rename: %w", err)
-	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // a folder of ours
-	if err != nil {
-		return fmt.Errorf("open folder: %w", err)
-	}
-	defer func() { _ = d.Close() }()
-	if err := d.Sync(); err != nil {
-		return fmt.Errorf("sync folder: %w", err)
-	}
-	return nil
 }
 
 // executionToken is what a hook presents when it reports: which effect it is, and a code that only

@@ -12,6 +12,7 @@ import (
 
 	"greengate/internal/awsapi/sns"
 	"greengate/internal/cloud"
+	"greengate/internal/durable"
 	"greengate/internal/notify"
 	"greengate/internal/store"
 )
@@ -51,7 +52,7 @@ func topicSigner(path string) (*notify.Signer, error) {
 	file, err := os.ReadFile(path) //nolint:gosec // a path in our own data folder
 	if errors.Is(err, fs.ErrNotExist) {
 		if file, err = notify.NewSignerFile(time.Now()); err == nil {
-			err = writeFile(path, file)
+			err = durable.WriteFile(path, file, 0o600)
 		}
 	}
 	if err != nil {

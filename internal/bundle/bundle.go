@@ -15,6 +15,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"greengate/internal/durable"
 )
 
 // Limits of a bundle ("Lambda quotas": 250 MB unzipped).
@@ -62,7 +64,7 @@ func Unpack(data []byte, dir string) error {
 		}
 		return errors.Join(fmt.Errorf("name folder of function: %w", err), os.RemoveAll(temp))
 	}
-	return syncDir(filepath.Dir(dir))
+	return durable.SyncDir(filepath.Dir(dir))
 }
 
 // checkSize refuses a bundle that says itself that it is too large. One that says less than it holds fails when it is
@@ -103,7 +105,7 @@ func unpackInto(r *zip.Reader, dir string) error {
 			}
 		}
 	}
-	return syncDir(dir)
+	return durable.SyncDir(dir)
 }
 
 func mkdirAll(root *os.Root, name string) error {
@@ -138,17 +140,6 @@ func unpackFile(root *os.Root, f *zip.File, name string) error {
 	}
 	if err := errors.Join(out.Sync(), out.Close()); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
-	}
-	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // a folder of our own
-	if err != nil {
-		return fmt.Errorf("open folder: %w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("sync folder: %w", err)
 	}
 	return nil
 }

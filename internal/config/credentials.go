@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"greengate/internal/durable"
 )
 
 // Names of the files in a data folder by which clients find the controller.
@@ -53,10 +55,10 @@ aws_secret_access_key = %s
 region = %s
 endpoint_url = %s
 `, shellQuote(filepath.Join(dir, credentialsFile)), c.AccessKeyID, c.SecretAccessKey, c.Region, c.Endpoint)
-	if err := writeFile(filepath.Join(dir, credentialsFile), []byte(content), 0o600); err != nil {
+	if err := durable.WriteFile(filepath.Join(dir, credentialsFile), []byte(content), 0o600); err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(dir, endpointFile), []byte(c.Endpoint+"\n"), 0o644)
+	return durable.WriteFile(filepath.Join(dir, endpointFile), []byte(c.Endpoint+"\n"), 0o644)
 }
 
 // shellQuote puts a path that is not plain into quotes, and takes line breaks out: it stands in a comment.

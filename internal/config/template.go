@@ -3,6 +3,8 @@ package config
 import (
 	_ "embed"
 	"strings"
+
+	"greengate/internal/durable"
 )
 
 //go:embed greengate.yaml.tmpl
@@ -15,7 +17,7 @@ func Template(name string) []byte {
 
 // WriteTemplate writes Template(name) to path, which must not exist: fs.ErrExist where it does.
 func WriteTemplate(path, name string) error {
-	return writeNewFile(path, Template(name), 0o644)
+	return durable.Create(path, Template(name), 0o644)
 }
 
 // ServiceName makes the name of a service out of any text, such as the name of a folder.

@@ -23,6 +23,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"greengate/internal/durable"
 )
 
 // Errors of a Store.
@@ -103,39 +105,10 @@ func (s *Store) Create(group string, v Stream) error {
 	if err != nil {
 		return fmt.Errorf("encode log stream: %w", err)
 	}
-	if err := writeWhole(filepath.Join(dir, describedBy), text); err != nil {
+	if err := durable.WriteFile(filepath.Join(dir, describedBy), text, 0o600); err != nil {
 		return err
 	}
-	return errors.Join(syncDir(s.group(group)), syncDir(s.dir))
-}
-
-func writeWhole(path string, text []byte) error {
-	temp, err := os.CreateTemp(filepath.Dir(path), "new-")
-	if err != nil {
-		return fmt.Errorf("describe log stream: %w", err)
-	}
-	_, err = temp.Write(text)
-	if err == nil {
-		err = temp.Sync()
-	}
-	if err = errors.Join(err, temp.Close()); err == nil {
-		err = os.Rename(temp.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("describe log stream: %w", err), os.Remove(temp.Name()))
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // a folder of our own
-	if err != nil {
-		return fmt.Errorf("open folder: %w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("sync folder: %w", err)
-	}
-	return nil
+	return errors.Join(durable.SyncDir(s.group(group)), durable.SyncDir(s.dir))
 }
 
 // Streams lists the streams of a group, sorted by name. A group without streams has none.
@@ -322,7 +295,7 @@ func appendTo(path string, text []byte, size int64) error {
 		return fmt.Errorf("write log events: %w", err)
 	}
 	if size == 0 {
-		return syncDir(filepath.Dir(path))
+		return durable.SyncDir(filepath.Dir(path))
 	}
 	return nil
 }

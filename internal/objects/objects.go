@@ -20,6 +20,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"greengate/internal/durable"
 )
 
 // ErrNotFound says that there is no such object.
@@ -93,38 +95,23 @@ func (s *Store) describe(bucket string, info Info) error {
 		return fmt.Errorf("encode object: %w", err)
 	}
 	path := s.infoFile(bucket, info.Key)
-	temp, err := os.CreateTemp(filepath.Dir(path), "info-")
+	temp, err := durable.Stage(path, 0o600, func(f *os.File) error {
+		_, err := f.Write(text)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("describe object: %w", err)
-	}
-	_, err = temp.Write(text)
-	if err == nil {
-		err = temp.Sync()
-	}
-	if err = errors.Join(err, temp.Close()); err != nil {
-		return errors.Join(fmt.Errorf("describe object: %w", err), os.Remove(temp.Name()))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old, oldErr := s.info(bucket, info.Key)
-	if err := os.Rename(temp.Name(), path); err != nil {
-		return errors.Join(fmt.Errorf("describe object: %w", err), os.Remove(temp.Name()))
+	if err := os.Rename(temp, path); err != nil {
+		return errors.Join(fmt.Errorf("describe object: %w", err), os.Remove(temp))
 	}
 	if oldErr == nil {
 		_ = os.Remove(filepath.Join(filepath.Dir(path), old.File)) // left behind it harms nobody
 	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // a folder of our own
-	if err != nil {
-		return fmt.Errorf("open folder: %w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("sync folder: %w", err)
-	}
-	return nil
+	return durable.SyncDir(filepath.Dir(path))
 }
 
 func (s *Store) info(bucket, key string) (Info, error) {
@@ -180,7 +167,7 @@ func (s *Store) Delete(bucket, key string) error {
 		return fmt.Errorf("remove object: %w", err)
 	}
 	_ = os.Remove(filepath.Join(dir, filepath.Base(info.File))) // left behind it harms nobody
-	return syncDir(dir)
+	return durable.SyncDir(dir)
 }
 
 // List describes the objects of a bucket whose keys begin with a prefix, sorted by key.

@@ -85,7 +85,7 @@ func TestStore_torn(t *testing.T) {
 	if err != nil || len(bucket) != 1 {
 		t.Fatal(bucket, err)
 	}
-	for _, name := range []string{"data-killed", "info-killed"} {
+	for _, name := range []string{"data-killed", ".info.1.tmp"} {
 		if err := os.WriteFile(filepath.Join(bucket[0], name), []byte("{"), 0o600); err != nil {
 			t.Fatal(err)
 		}

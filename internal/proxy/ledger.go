@@ -16,6 +16,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"greengate/internal/durable"
 )
 
 // row is a mapped row of a ledger (see the layout in ledger_read.go). A nil row counts nothing.
@@ -58,25 +60,13 @@ type ledger struct {
 // createLedger makes an empty ledger file. All blocks of a segment are written: a hole would end the process with
 // SIGBUS when the disk is full and a counter falls into it.
 func createLedger(path, name string) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".ledger-*")
-	if err != nil {
-		return fmt.Errorf("create ledger: %w", err)
-	}
-	defer func() { _ = os.Remove(tmp.Name()) }()
-	_, err = tmp.Write(headerBytes(name))
-	if err == nil {
-		_, err = tmp.WriteAt(make([]byte, segmentSize), ledgerHeader)
-	}
-	if err == nil {
-		err = tmp.Sync()
-	}
-	if err = errors.Join(err, tmp.Close()); err != nil {
-		return fmt.Errorf("write ledger %s: %w", path, err)
-	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
-		return fmt.Errorf("rename ledger: %w", err)
-	}
-	return syncDir(filepath.Dir(path))
+	return durable.Write(path, 0o600, func(f *os.File) error {
+		if _, err := f.Write(headerBytes(name)); err != nil {
+			return err
+		}
+		_, err := f.WriteAt(make([]byte, segmentSize), ledgerHeader)
+		return err
+	})
 }
 
 // openLedger maps an existing file after it has checked all of it, and books as cut what an earlier process left in

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"greengate/internal/durable"
 )
 
 // DefaultGrace is how long a shutdown waits for what is in flight.
@@ -95,7 +97,7 @@ func New(c Config) (*Server, error) {
 	if s.lock, err = lockDir(c.Dir); err != nil {
 		return nil, err
 	}
-	if err := s.restore(); err != nil {
+	if err := errors.Join(durable.Sweep(c.Dir), durable.Sweep(s.ledgers.dir), s.restore()); err != nil {
 		s.release()
 		return nil, err
 	}

@@ -9,18 +9,9 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
-)
 
-func syncDir(dir string) error {
-	d, err := os.Open(filepath.Clean(dir))
-	if err != nil {
-		return fmt.Errorf("open folder: %w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("sync folder %s: %w", dir, err)
-	}
-	return nil
-}
+	"greengate/internal/durable"
+)
 
 // saveTable writes the table so that after a crash at any moment either the old or the new one is there.
 func saveTable(path string, t Table) error {
@@ -28,22 +19,7 @@ func saveTable(path string, t Table) error {
 	if err != nil {
 		return fmt.Errorf("encode table: %w", err)
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".table-*")
-	if err != nil {
-		return fmt.Errorf("create table file: %w", err)
-	}
-	defer func() { _ = os.Remove(tmp.Name()) }()
-	_, err = tmp.Write(append(b, '\n'))
-	if err == nil {
-		err = tmp.Sync()
-	}
-	if err = errors.Join(err, tmp.Close()); err != nil {
-		return fmt.Errorf("write table: %w", err)
-	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
-		return fmt.Errorf("rename table: %w", err)
-	}
-	return syncDir(filepath.Dir(path))
+	return durable.WriteFile(path, append(b, '\n'), 0o600)
 }
 
 // loadTable reads the last table; the zero table when there is none.

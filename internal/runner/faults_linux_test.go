@@ -56,7 +56,7 @@ func TestJournal_refusesWhatItCannotRead(t *testing.T) {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "a.json")
 		writeFile(t, path, text, 0o600)
-		writeFile(t, filepath.Join(dir, "b.json.123.tmp"), "half", 0o600)
+		writeFile(t, filepath.Join(dir, ".b.json.123.tmp"), "half", 0o600)
 		list, err := journal{dir: dir}.load()
 		if err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v %v", name, list, err)

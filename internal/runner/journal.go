@@ -2,13 +2,13 @@ package runner
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"greengate/internal/durable"
 )
 
 // recordVersion is the layout of a record; a runner refuses records of a later one.
@@ -91,7 +91,7 @@ func (j journal) save(r *record) error {
 	if err != nil {
 		return fmt.Errorf("encode record: %w", err)
 	}
-	return writeDurably(j.path(r.Spec.ID), data)
+	return durable.WriteFile(j.path(r.Spec.ID), data, 0o600)
 }
 
 // remove forgets a unit durably.
@@ -99,30 +99,23 @@ func (j journal) remove(id string) error {
 	for _, path := range fifoPaths(j.base(id)) {
 		_ = os.Remove(path)
 	}
-	if err := os.Remove(j.path(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove record: %w", err)
-	}
-	return syncDir(j.dir)
+	return durable.Remove(j.path(id))
 }
 
 // load reads all records. Temporary files of a write that a crash cut short are removed. A record that cannot be read
 // is an error: it may stand for a running program, so nothing may be guessed.
 func (j journal) load() ([]*record, error) {
+	_ = durable.Sweep(j.dir) // what stays is of no use to anybody; tried again next time
 	entries, err := os.ReadDir(j.dir)
 	if err != nil {
 		return nil, fmt.Errorf("read journal: %w", err)
 	}
 	var list []*record
 	for _, e := range entries {
-		path := filepath.Join(j.dir, e.Name())
-		if strings.HasSuffix(e.Name(), tempSuffix) {
-			_ = os.Remove(path)
-			continue
-		}
 		if !strings.HasSuffix(e.Name(), ".json") {
 			continue
 		}
-		r, err := loadRecord(path)
+		r, err := loadRecord(filepath.Join(j.dir, e.Name()))
 		if err != nil {
 			return nil, err
 		}
@@ -147,39 +140,4 @@ func loadRecord(path string) (*record, error) {
 		return nil, fmt.Errorf("read record %s: no unit in it; if it cannot be mended, remove the file", path)
 	}
 	return r, nil
-}
-
-const tempSuffix = ".tmp"
-
-// writeDurably replaces a file: temporary file in the same folder, sync, rename, sync of the folder.
-func writeDurably(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*"+tempSuffix)
-	if err != nil {
-		return fmt.Errorf("make temporary file: %w", err)
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path) //nolint:gosec // the name is made of a hash
-	}
-	if err != nil {
-		_ = os.Remove(f.Name()) //nolint:gosec // made above
-		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // a folder of ours
-	if err != nil {
-		return fmt.Errorf("open folder: %w", err)
-	}
-	defer func() { _ = d.Close() }()
-	if err := d.Sync(); err != nil {
-		return fmt.Errorf("sync folder: %w", err)
-	}
-	return nil
 }

@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"greengate/internal/durable"
 )
 
 // Server is the runner role. Make it with New; its methods mean what those of Client mean.
@@ -109,7 +111,7 @@ func installationID(path string) (string, error) {
 		return "", fmt.Errorf("read installation id: %w", err)
 	}
 	id = strings.ToLower(rand.Text()[:12])
-	return id, writeDurably(path, []byte(id+"\n"))
+	return id, durable.WriteFile(path, []byte(id+"\n"), 0o600)
 }
 
 // lockFolder makes sure that one runner at a time works on a folder. The lock of a killed one may be held for a moment

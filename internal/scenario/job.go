@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"greengate/internal/durable"
 )
 
 // Job is a run of a scenario that was asked for by another process: the content of the scenario as it was then, and
@@ -45,19 +47,7 @@ func WriteFile(path string, v any) error {
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", filepath.Base(path), err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".scenario-*")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
-	}
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", filepath.Base(path), errors.Join(err, os.Remove(f.Name())))
-	}
-	return nil
+	return durable.WriteFile(path, content, 0o600)
 }
 
 // ReadFile reads what WriteFile wrote of a T.

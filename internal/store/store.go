@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"greengate/internal/durable"
 )
 
 // Names of the files in the data folder.
@@ -68,7 +70,7 @@ func Open(ctx context.Context, cfg Config) (_ *DB, err error) {
 	if err := prepareFile(ctx, db.path, log); err != nil {
 		return nil, err
 	}
-	if err := syncFolder(dir); err != nil {
+	if err := durable.SyncDir(dir); err != nil {
 		return nil, err
 	}
 	if db.writer, err = openWriter(ctx, db.path); err != nil {
@@ -105,18 +107,6 @@ func (db *DB) release() error {
 	errs = append(errs, db.lock.Close())
 	db.changed.close()
 	return errors.Join(errs...)
-}
-
-// syncFolder makes the names of new files durable.
-func syncFolder(dir string) error {
-	f, err := os.Open(dir) //nolint:gosec // the operator's own data folder
-	if err != nil {
-		return fmt.Errorf("sync data folder: %w", err)
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("sync data folder: %w", err)
-	}
-	return nil
 }
 
 // mode is what a connection is for.

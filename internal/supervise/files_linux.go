@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"greengate/internal/durable"
 )
 
 const (
@@ -61,32 +63,7 @@ func writeRecord(dir string, st Status) error {
 	if err != nil {
 		return fmt.Errorf("encode record: %w", err)
 	}
-	// One name, so that a crash leaves at most one such file; there is one writer.
-	tmp := filepath.Join(dir, "."+st.Role+".tmp")
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // a path of ours
-	if err != nil {
-		return fmt.Errorf("create record: %w", err)
-	}
-	_, err = f.Write(append(b, '\n'))
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(tmp, filepath.Join(dir, st.Role+".json"))
-	}
-	if err != nil {
-		return fmt.Errorf("write record of %s: %w", st.Role, err)
-	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // a path of ours
-	if err != nil {
-		return fmt.Errorf("open folder: %w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("sync folder: %w", err)
-	}
-	return nil
+	return durable.WriteFile(filepath.Join(dir, st.Role+".json"), append(b, '\n'), 0o600)
 }
 
 // markLocked has the record written soon, by writeRecords: the disk must not slow a restart down. Nothing is lost by

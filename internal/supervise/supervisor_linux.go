@@ -12,6 +12,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"greengate/internal/durable"
 )
 
 // maxKept bounds what one role may leave with the supervisor; systemd's FileDescriptorStoreMax= does the same.
@@ -120,6 +122,9 @@ func (s *Supervisor) prepare() error {
 		if err := os.MkdirAll(filepath.Join(s.cfg.Dir, sub), 0o700); err != nil {
 			return fmt.Errorf("make data folder: %w", err)
 		}
+	}
+	if err := durable.Sweep(s.path("roles")); err != nil {
+		return fmt.Errorf("look at records of roles: %w", err)
 	}
 	in, err := openInbox(s.path("run", "notify.sock"))
 	if err != nil {

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"greengate/internal/durable"
 )
 
 func (b *box) outputPath() string { return filepath.Join(b.m.cfg.Dir, "output", b.rec.ID+".log") }
@@ -256,7 +258,7 @@ func (b *box) remove(ctx context.Context) {
 	}
 	b.clean(ctx)
 	// The record last: where the manager is killed before that, the next one finds it and removes the rest.
-	if err := removeDurable(b.m.journal.boxPath(b.rec.ID)); err != nil {
+	if err := durable.Remove(b.m.journal.boxPath(b.rec.ID)); err != nil {
 		b.log.ErrorContext(ctx, "cannot forget sandbox", "err", err)
 	}
 	b.m.removed(b, b.offered)

@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"greengate/internal/durable"
 )
 
 // bootstraps are the runtime interface clients that we bring for languages whose own one is absent.
@@ -87,10 +89,7 @@ func installBootstraps(dir string) (string, error) {
 	}
 	for _, name := range files {
 		path := filepath.Join(out, name)
-		if err := writeDurable(path, contents[name]); err != nil {
-			return "", err
-		}
-		if err := os.Chmod(path, 0o644); err != nil { //nolint:gosec // functions may run as somebody else
+		if err := durable.WriteFile(path, contents[name], 0o644); err != nil { // functions may run as somebody else
 			return "", fmt.Errorf("install bootstrap: %w", err)
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"greengate/internal/durable"
 )
 
 // phase is the last thing that is durable about an invocation.
@@ -140,10 +142,7 @@ func (j journal) prepare() error {
 		if err := os.MkdirAll(filepath.Join(j.dir, sub), 0o700); err != nil {
 			return fmt.Errorf("make folder: %w", err)
 		}
-		unfinished, _ := filepath.Glob(filepath.Join(globQuote(j.dir), sub, ".tmp-*")) // the pattern is well-formed
-		for _, f := range unfinished {
-			_ = os.Remove(f) // of no use to anybody; tried again next time
-		}
+		_ = durable.Sweep(filepath.Join(j.dir, sub)) // what stays is of no use to anybody; tried again next time
 	}
 	return errors.Join(j.sweep("scratch"), j.sweep("output"))
 }
@@ -169,7 +168,7 @@ func (j journal) save(r record) error {
 	if err != nil {
 		return fmt.Errorf("encode journal: %w", err)
 	}
-	return writeDurable(j.invocationPath(r.ID), data)
+	return durable.WriteFile(j.invocationPath(r.ID), data, 0o600)
 }
 
 func (j journal) saveBox(r boxRecord) error {
@@ -177,7 +176,7 @@ func (j journal) saveBox(r boxRecord) error {
 	if err != nil {
 		return fmt.Errorf("encode journal: %w", err)
 	}
-	return writeDurable(j.boxPath(r.ID), data)
+	return durable.WriteFile(j.boxPath(r.ID), data, 0o600)
 }
 
 // has reports whether an invocation was accepted before. A record that cannot be read counts: its invocation must not run again.

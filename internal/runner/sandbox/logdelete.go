@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"sort"
 	"time"
+
+	"greengate/internal/durable"
 )
 
 // Logged lists the functions that have a log, whether or not they are still known.
@@ -93,11 +95,7 @@ func emptyStream(path string) error {
 	if err != nil {
 		return fmt.Errorf("encode mark: %w", err)
 	}
-	temp := path + ".new"
-	if err := os.WriteFile(temp, append(line, '\n'), 0o600); err != nil {
-		return fmt.Errorf("write mark: %w", err)
-	}
-	return os.Rename(temp, path)
+	return durable.WriteFile(path, append(line, '\n'), 0o600)
 }
 
 // emptied reports whether a stream holds no event: its log was deleted while its sandbox ran on.

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"greengate/internal/durable"
 )
 
 // Manager accepts invocations and runs them in sandboxes. It is safe for concurrent use.
@@ -379,7 +381,7 @@ func (m *Manager) prune(ctx context.Context) {
 			if err != nil || rec.Phase != phaseFinished || time.Since(rec.Result.Ended) < m.cfg.Retention {
 				continue
 			}
-			if err := removeDurable(m.journal.invocationPath(id)); err != nil {
+			if err := durable.Remove(m.journal.invocationPath(id)); err != nil {
 				m.log.ErrorContext(ctx, "cannot forget invocation", "invocation", id, "err", err)
 			}
 			if ctx.Err() != nil {

@@ -328,7 +328,7 @@ func TestRestart_damagedJournal(t *testing.T) {
 	f := w.python(slowHandler)
 	for path, text := range map[string]string{
 		"invocations/torn.json": `{"id":"torn","pha`, "invocations/other.json": `{"id":"another"}`, "invocations/empty.json": "",
-		"sandboxes/0123.json": "{}", "invocations/.tmp-1": "unfinished",
+		"sandboxes/0123.json": "{}", "invocations/.0123.json.1.tmp": "unfinished",
 	} {
 		if err := os.WriteFile(filepath.Join(w.cfg.Dir, path), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -344,7 +344,7 @@ func TestRestart_damagedJournal(t *testing.T) {
 	if w.file() != "" {
 		t.Error("ran")
 	}
-	if _, err := os.Stat(filepath.Join(w.cfg.Dir, "invocations/.tmp-1")); err == nil {
+	if _, err := os.Stat(filepath.Join(w.cfg.Dir, "invocations/.0123.json.1.tmp")); err == nil {
 		t.Error("an unfinished file is left")
 	}
 }

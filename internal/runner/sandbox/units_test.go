@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"greengate/internal/durable"
 )
 
 // shimUnits is a real implementation of Units: each program has a small parent process (the shim) that outlives the
@@ -144,9 +146,9 @@ func shimMain(args []string) error {
 	}
 	cmd, pumps, err := shimStart(dir)
 	if err != nil {
-		return writeDurable(filepath.Join(dir, "started"), []byte(err.Error()))
+		return durable.WriteFile(filepath.Join(dir, "started"), []byte(err.Error()), 0o600)
 	}
-	if err := writeDurable(filepath.Join(dir, "started"), []byte("ok")); err != nil {
+	if err := durable.WriteFile(filepath.Join(dir, "started"), []byte("ok"), 0o600); err != nil {
 		return err
 	}
 	ended := make(chan struct{})
@@ -170,7 +172,7 @@ func shimMain(args []string) error {
 	if err != nil {
 		return err
 	}
-	return writeDurable(filepath.Join(dir, "exit.json"), data)
+	return durable.WriteFile(filepath.Join(dir, "exit.json"), data, 0o600)
 }
 
 func shimStart(dir string) (*exec.Cmd, *sync.WaitGroup, error) {
