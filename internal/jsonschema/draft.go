@@ -12,6 +12,19 @@ const (
 	draft2020
 )
 
+func (d draft) String() string {
+	switch d {
+	case draft6:
+		return "draft 06"
+	case draft7:
+		return "draft 07"
+	case draft2019:
+		return "draft 2019-09"
+	case draft2020:
+	}
+	return "draft 2020-12"
+}
+
 // draftOf is the draft that a $schema names.
 func draftOf(uri string) (draft, bool) {
 	uri = strings.TrimSuffix(uri, "#")

@@ -20,9 +20,16 @@ func TestFormat(t *testing.T) {
 		"uuid":          {[]string{"2EB8AA08-AA98-11EA-B4AA-73B441D16380", "00000000-0000-0000-0000-000000000000"}, []string{"", "2eb8aa08aa9811eab4aa73b441d16380", "2eb8aa08-aa98-11ea-b4aa-73b441d1638g", "2eb8aa08-aa98-11ea-b4aa73b441d16380"}},
 		"regex":         {[]string{"", "^a+$", `\u0061`, `\cJ`}, []string{"(", "a{2,1}", "[b-a]"}},
 		"json-pointer":  {[]string{"", "/", "/a/b~0~1"}, []string{"a", "/~", "/~2", "#/a"}},
+		"duration": {
+			[]string{"P1Y2M3DT4H5M6S", "P0D", "PT36H", "P1W", "P1DT12H", "PT1M30S"},
+			[]string{"", "P", "PT", "P1", "P1DT", "T1S", "P1D2H", "P1Y3D", "PT1H1S", "P1W2D", "P1WT1H", "P2D1Y", "P1YT", "P-1D", "PT0.5S", "1D", "P1d"},
+		},
+		"iri":                   {[]string{"http://é.test/ä?ö", "urn:ä"}, []string{"", "ä", "http://a b", `http://a\b`, "http://a/\xff"}},
+		"iri-reference":         {[]string{"", "ä/b", "#ö"}, []string{"a b", "{a}", "\xff"}},
+		"relative-json-pointer": {[]string{"0", "1/a", "10#", "0/a/~1"}, []string{"", "/a", "01", "-1", "1a", "0##", "0/~"}},
+		"byte":                  {[]string{"", "YQ==", "YWJj"}, []string{"YQ", "Y", "a b", "YQ==="}},
 	} {
-		schema := `{"$schema":"http://json-schema.org/draft-07/schema#","format":"` + name + `"}`
-		s := compile(t, schema)
+		s := compile(t, `{"format":"`+name+`"}`)
 		for _, v := range c.good {
 			if faults := s.Validate(v); len(faults) > 0 {
 				t.Errorf("%s: %v", name, faults)
@@ -36,12 +43,42 @@ func TestFormat(t *testing.T) {
 		if faults := s.Validate(1); len(faults) > 0 {
 			t.Errorf("%s is about numbers: %v", name, faults)
 		}
-		if faults := compile(t, `{"format":"`+name+`"}`).Validate("\\ nothing of the kind ("); len(faults) > 0 {
-			t.Errorf("%s is asserted in 2020-12: %v", name, faults)
+		for _, draft := range []string{"https://json-schema.org/draft/2019-09/schema", "http://json-schema.org/draft-07/schema#", "http://json-schema.org/draft-06/schema#"} {
+			if len(compile(t, `{"$schema":"`+draft+`","format":"`+name+`"}`).Validate(c.bad[len(c.bad)-1])) == 0 {
+				t.Errorf("%s is not asserted in %s", name, draft)
+			}
 		}
 	}
-	if faults := compile(t, `{"$schema":"http://json-schema.org/draft-07/schema#","format":"other"}`).Validate("x"); len(faults) > 0 {
-		t.Errorf("an unknown format is asserted: %v", faults)
+	if n := len(textFormats()); n != 17 {
+		t.Errorf("%d formats are about texts; those above are all", n)
+	}
+}
+
+// TestFormat_number: the formats of OpenAPI that are about numbers.
+func TestFormat_number(t *testing.T) {
+	t.Parallel()
+	for schema, c := range map[string]struct{ good, bad string }{
+		`{"format":"int32"}`:  {`[0, 2147483647, -2147483648, 1.0, 2e9, "a", null]`, `[2147483648, -2147483649, 1.5, 1e10]`},
+		`{"format":"int64"}`:  {`[0, 9223372036854775807, -9223372036854775808]`, `[9223372036854775808, -9223372036854775809, 0.1, 1e999999999]`},
+		`{"format":"double"}`: {`[0, 1.5, 1e400, "a"]`, `[]`},
+	} {
+		s := compile(t, schema)
+		for _, bad := range []bool{false, true} {
+			text := c.good
+			if bad {
+				text = c.bad
+			}
+			values, err := decode([]byte(text))
+			list, _ := values.([]any)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, v := range list {
+				if faults := s.Validate(v); (len(faults) > 0) != bad {
+					t.Errorf("%s of %v: %v", schema, v, faults)
+				}
+			}
+		}
 	}
 }
 
@@ -62,16 +99,17 @@ func FuzzFormat(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		for _, name := range []string{
-			"date-time", "date", "time", "email", "hostname", "ipv4", "ipv6", "uri", "uri-reference", "uuid", "regex", "json-pointer",
-		} {
-			formatOf(name)(s)
+		all := textFormats()
+		for _, is := range all {
+			is(s)
 		}
 		if isTime(s) != isDateTime("2026-11-28T"+s) {
 			t.Errorf("%q is a time in one of two ways", s)
 		}
-		if uri, reference := formatOf("uri")(s), formatOf("uri-reference")(s); uri && !reference {
-			t.Errorf("%q is a URI and no reference", s)
+		for special, general := range map[string]string{"uri": "iri", "uri-reference": "iri-reference", "iri": "iri-reference"} {
+			if all[special](s) && !all[general](s) {
+				t.Errorf("%q is of %s and not of %s", s, special, general)
+			}
 		}
 	})
 }

@@ -4,6 +4,7 @@ package jsonschema
 type keyword struct {
 	rank         int // checks are made in this order, and their faults reported
 	since, until draft
+	checks       bool // it is more than an annotation
 	compile      func(c *compiler, k site) check
 }
 
@@ -27,12 +28,21 @@ type entry struct {
 // keywords are all of them by name. It is a function so that nothing is built before a schema is compiled.
 func keywords() map[string]keyword {
 	all := make(map[string]keyword, 64)
-	for _, group := range [][]entry{annotations(), references(), assertions(), applicators()} {
+	for i, group := range [][]entry{annotations(), references(), assertions(), applicators()} {
 		for _, e := range group {
-			all[e.name] = keyword{len(all), e.since, e.until, e.compile}
+			all[e.name] = keyword{len(all), e.since, e.until, i > 0, e.compile}
 		}
 	}
 	return all
+}
+
+// isCore tells of a keyword that it says who a schema is (see identify), or is an annotation of any form.
+func isCore(name string) bool {
+	switch name {
+	case "$id", "$schema", "$anchor", "$dynamicAnchor", "$vocabulary", "default":
+		return true
+	}
+	return false
 }
 
 // annotations assert nothing; their form is checked.

@@ -3,8 +3,8 @@
 // to the same words.
 //
 // A schema is one document: a reference to another one is refused, and nothing is fetched. All faults of a schema and all
-// faults of a value are found at once, each with its place. Numbers are exact whatever their size. The keyword format is an
-// annotation since 2019-09 and asserted before, for the formats of [Compile]. Patterns are those of package regexp, which
+// faults of a value are found at once, each with its place. Numbers are exact whatever their size. The keyword format is
+// asserted, in every draft. Patterns are those of package regexp, which
 // refuses look-around and back-references; escapes that only ECMA-262 has (\u0061, \cJ) are understood.
 //
 // Nothing is done before it is needed: importing the package costs no time.
@@ -25,9 +25,28 @@ const maxNesting = 1000
 
 // Schema is a compiled schema. It may be used by several goroutines at once.
 type Schema struct {
-	root  *schema
-	steps int // that one validation may take
+	root    *schema
+	steps   int // that one validation may take
+	ignored []Ignored
 }
+
+// Ignored is a word of a schema that checks nothing, though it may have been meant to: a keyword that the draft does not have,
+// or not there, or a format that is not known. Annotations are not among them, nor what holds a schema that is referred to.
+type Ignored struct {
+	// At is the JSON pointer of the keyword.
+	At string
+	// Word is the keyword or the format.
+	Word string
+	// Why it is ignored: a predicate that follows the word.
+	Why string
+	// Known are the words that would have been something, in the order of the alphabet; nil where the word is right and its
+	// place is not.
+	Known []string
+}
+
+// Ignored are the words that check nothing, ordered by their places. By the specification they are no problem of a schema; who
+// must not let anything pass by a slip of the hand asks for them.
+func (s *Schema) Ignored() []Ignored { return s.ignored }
 
 // Problem is one thing that is wrong with a schema.
 type Problem struct {
@@ -59,10 +78,11 @@ func (e *Error) Error() string {
 
 // Compile makes a schema of a document, which is decoded JSON: nil, bool, string, []any, map[string]any, and numbers as
 // [encoding/json.Number], float64, int, int64 or uint64. What is wrong with it comes as an *Error with every problem.
-// Keywords that the draft does not have are ignored.
+// What the draft does not have is ignored, and named by [Schema.Ignored].
 //
-// The formats asserted in drafts 06 and 07 are date-time, date, time, email, hostname, ipv4, ipv6, uri, uri-reference, uuid,
-// regex and json-pointer; others are annotations.
+// Formats are date-time, date, time, duration, email, hostname, ipv4, ipv6, uri, uri-reference, iri, iri-reference, uuid, regex,
+// json-pointer and relative-json-pointer, and of OpenAPI 3 int32, int64 and byte; its float, double, password and binary are taken
+// and refuse nothing. See [Schema.Ignored] for any other.
 func Compile(doc any) (*Schema, error) {
 	c := &compiler{
 		doc: doc, keywords: keywords(), schemas: map[string]*schema{}, resources: map[string]*resource{}, patterns: map[string]*regexp.Regexp{},
@@ -84,7 +104,7 @@ func Compile(doc any) (*Schema, error) {
 	if len(c.problems) > 0 {
 		return nil, &Error{c.problems}
 	}
-	return &Schema{root, maxSteps}, nil
+	return &Schema{root, maxSteps, c.unused()}, nil
 }
 
 // schema is one schema of a document: the document itself, or what a keyword holds.
@@ -121,6 +141,7 @@ type compiler struct {
 	patterns   map[string]*regexp.Regexp
 	references []*reference // that are yet to be resolved
 	problems   []Problem
+	ignored    []Ignored
 }
 
 func (c *compiler) problem(at, format string, args ...any) {
@@ -149,11 +170,8 @@ func (c *compiler) schema(at string, doc any, in *resource, depth int) *schema {
 	}
 	c.identify(s, object)
 	names := make([]string, 0, len(object))
-	_, refers := object["$ref"]
 	for name := range object {
-		k, known := c.keywords[name]
-		known = known && k.since <= s.resource.draft && s.resource.draft <= k.until
-		if known && (!refers || name == "$ref" || s.resource.draft >= draft2019) { // until 07 nothing counts beside $ref
+		if c.counts(s, object, name) {
 			names = append(names, name)
 		}
 	}
@@ -165,6 +183,58 @@ func (c *compiler) schema(at string, doc any, in *resource, depth int) *schema {
 		}
 	}
 	return s
+}
+
+// counts tells whether a keyword means something where it stands, and notes one that might have been meant to.
+func (c *compiler) counts(s *schema, object map[string]any, name string) bool {
+	k, known := c.keywords[name]
+	at, draft := s.at+"/"+escape(name), s.resource.draft
+	_, refers := object["$ref"]
+	switch {
+	case known && k.since <= draft && draft <= k.until:
+		if !refers || name == "$ref" || draft >= draft2019 {
+			return true
+		}
+		if k.checks {
+			c.ignore(at, name, "counts for nothing beside $ref in "+draft.String(), nil)
+		}
+	case known && k.checks:
+		c.ignore(at, name, "is not a keyword of "+draft.String(), nil)
+	case !known && !isCore(name):
+		c.ignore(at, name, "is not a keyword of "+draft.String(), c.known(draft))
+	}
+	return false
+}
+
+// known are the keywords of a draft.
+func (c *compiler) known(in draft) []string {
+	var all []string
+	for name, k := range c.keywords {
+		if k.since <= in && in <= k.until {
+			all = append(all, name)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+func (c *compiler) ignore(at, word, why string, known []string) {
+	c.ignored = append(c.ignored, Ignored{at, word, why, known})
+}
+
+// unused are the words that are ignored, without those that hold a schema which is referred to.
+func (c *compiler) unused() []Ignored {
+	holds := func(i Ignored) bool {
+		for at := range c.schemas {
+			if at == i.At || strings.HasPrefix(at, i.At+"/") {
+				return true
+			}
+		}
+		return false
+	}
+	left := slices.DeleteFunc(c.ignored, holds)
+	slices.SortFunc(left, func(a, b Ignored) int { return strings.Compare(a.At, b.At) })
+	return left
 }
 
 // site is a keyword where it stands.

@@ -250,3 +250,31 @@ func TestValidate_parallel(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestIgnored: what would check nothing is named, and what is meant to check nothing is not.
+func TestIgnored(t *testing.T) {
+	t.Parallel()
+	const draft7 = `"$schema":"http://json-schema.org/draft-07/schema#",`
+	for _, c := range []struct{ schema, want string }{
+		{`{"properties":{"a":{"reqired":["b"],"format":"uiid"}}}`, "/properties/a/format uiid is not a format that is known here; /properties/a/reqired reqired is not a keyword of draft 2020-12"},
+		{`{"items":{"x-own":1,"a/b":2}}`, "/items/a~1b a/b is not a keyword of draft 2020-12; /items/x-own x-own is not a keyword of draft 2020-12"},
+		{`{"additionalItems":false}`, "/additionalItems additionalItems is not a keyword of draft 2020-12"},
+		{`{` + draft7 + `"unevaluatedProperties":false,"$defs":{},"deprecated":true}`, "/unevaluatedProperties unevaluatedProperties is not a keyword of draft 07"},
+		{`{` + draft7 + `"definitions":{"a":{}},"allOf":[{"$ref":"#/definitions/a","required":["b"],"title":"t"}]}`, "/allOf/0/required required counts for nothing beside $ref in draft 07"},
+		{`{"$ref":"#/components/schemas/a","components":{"schemas":{"a":{"type":"string","misspelt":1}}},"component":{}}`, "/component component is not a keyword of draft 2020-12; /components/schemas/a/misspelt misspelt is not a keyword of draft 2020-12"},
+		{`{"$id":"http://a.test/","$anchor":"a","$dynamicAnchor":"b","$vocabulary":{},"default":{"nothing":1},"title":"t","$comment":"c","const":{"any":1},"$defs":{},"examples":[]}`, ""},
+		{`{"format":"double"}`, ""},
+		{`true`, ""},
+	} {
+		var got []string
+		for _, i := range compile(t, c.schema).Ignored() {
+			got = append(got, i.At+" "+i.Word+" "+i.Why)
+			if len(i.Known) > 0 && (!slices.IsSorted(i.Known) || slices.Contains(i.Known, i.Word)) {
+				t.Errorf("%s: known are %q", c.schema, i.Known)
+			}
+		}
+		if strings.Join(got, "; ") != c.want {
+			t.Errorf("%s\ngot  %s\nwant %s", c.schema, strings.Join(got, "; "), c.want)
+		}
+	}
+}

@@ -26,7 +26,26 @@ func newAnswerSchema(name string, at position, doc any) (*answerSchema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s is not a JSON Schema: %w", name, err)
 	}
+	if idle := idleWords(compiled); len(idle) > 0 {
+		return nil, fmt.Errorf("%s has what would check nothing: %s", name, strings.Join(idle, "; "))
+	}
 	return &answerSchema{name, at, compiled}, nil
+}
+
+// idleWords are those of a schema that check nothing, by a slip of the hand or because they are of another draft. JSON Schema
+// passes over them, and a scenario must not. Words of one's own begin with x-, as in OpenAPI, whose annotations are known.
+func idleWords(s *jsonschema.Schema) []string {
+	var idle []string
+	for _, i := range s.Ignored() {
+		switch i.Word {
+		case "example", "xml", "externalDocs", "discriminator", "nullable": // a nullable that is ignored refuses more, not less
+			continue
+		}
+		if !strings.HasPrefix(i.Word, "x-") {
+			idle = append(idle, fmt.Sprintf("%s: %q %s%s", i.At, i.Word, i.Why, didYouMean(i.Word, i.Known)))
+		}
+	}
+	return idle
 }
 
 // check returns what keeps a body from fitting the schema: where in it, and what is wrong there.
