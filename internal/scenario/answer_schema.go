@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -14,35 +15,41 @@ type answerSchema struct {
 	compiled *jsonschema.Schema
 }
 
-// newAnswerSchema compiles a schema: JSON text, or a value of the scenario file.
-func newAnswerSchema(name string, at position, doc any) (*answerSchema, error) {
+// newAnswerSchema compiles a schema: JSON text, or a value of the scenario file. What is wrong with it comes with its places in
+// the schema, as JSON pointers.
+func newAnswerSchema(name string, at position, doc any) (*answerSchema, []jsonschema.Problem) {
 	if text, ok := doc.([]byte); ok {
 		var err error
 		if doc, err = exactJSON(text); err != nil {
-			return nil, fmt.Errorf("%s is not JSON: %w", name, err)
+			return nil, []jsonschema.Problem{{What: name + " is not JSON: " + err.Error()}}
 		}
 	}
 	compiled, err := jsonschema.Compile(doc)
-	if err != nil {
-		return nil, fmt.Errorf("%s is not a JSON Schema: %w", name, err)
+	if bad, ok := errors.AsType[*jsonschema.Error](err); ok {
+		var all []jsonschema.Problem
+		for _, p := range bad.Problems {
+			all = append(all, jsonschema.Problem{At: p.At, What: name + " is not a JSON Schema: " + p.String()})
+		}
+		return nil, all
 	}
-	if idle := idleWords(compiled); len(idle) > 0 {
-		return nil, fmt.Errorf("%s has what would check nothing: %s", name, strings.Join(idle, "; "))
+	if idle := idleWords(name, compiled); len(idle) > 0 {
+		return nil, idle
 	}
 	return &answerSchema{name, at, compiled}, nil
 }
 
 // idleWords are those of a schema that check nothing, by a slip of the hand or because they are of another draft. JSON Schema
 // passes over them, and a scenario must not. Words of one's own begin with x-, as in OpenAPI, whose annotations are known.
-func idleWords(s *jsonschema.Schema) []string {
-	var idle []string
+func idleWords(name string, s *jsonschema.Schema) []jsonschema.Problem {
+	var idle []jsonschema.Problem
 	for _, i := range s.Ignored() {
 		switch i.Word {
 		case "example", "xml", "externalDocs", "discriminator", "nullable": // a nullable that is ignored refuses more, not less
 			continue
 		}
 		if !strings.HasPrefix(i.Word, "x-") {
-			idle = append(idle, fmt.Sprintf("%s: %q %s%s", i.At, i.Word, i.Why, didYouMean(i.Word, i.Known)))
+			what := fmt.Sprintf("%s: %s: %q %s%s; it would check nothing", name, i.At, i.Word, i.Why, didYouMean(i.Word, i.Known))
+			idle = append(idle, jsonschema.Problem{At: i.At, What: what})
 		}
 	}
 	return idle

@@ -140,10 +140,9 @@ func (d *decoder) answerSchema(n *node) *answerSchema {
 		}
 		doc, name = content, n.text
 	}
-	s, err := newAnswerSchema(name, n.at, doc)
-	if err != nil {
-		d.fault(n.at, "%s", err)
-		return nil
+	s, problems := newAnswerSchema(name, n.at, doc)
+	for _, p := range problems {
+		d.fault(n.place(p.At), "%s", p.What)
 	}
 	return s
 }

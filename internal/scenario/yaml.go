@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -51,6 +52,25 @@ type entry struct {
 	key   string
 	at    position
 	value *node
+}
+
+// place is where the value of a JSON pointer stands, by its key where it has one; as far as there is one.
+func (n *node) place(pointer string) position {
+	at := n.at
+	for part := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+		key := strings.NewReplacer("~1", "/", "~0", "~").Replace(part)
+		i, err := strconv.Atoi(key)
+		e := slices.IndexFunc(n.entries, func(e entry) bool { return e.key == key })
+		switch {
+		case e >= 0:
+			n, at = n.entries[e].value, n.entries[e].at
+		case err == nil && 0 <= i && i < len(n.items):
+			n, at = n.items[i], n.items[i].at
+		default:
+			return at
+		}
+	}
+	return at
 }
 
 // child is the value of a key, or nil.
