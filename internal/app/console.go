@@ -91,7 +91,7 @@ func (d *desk) wireService(ctx context.Context, state cloud.State, svc cloud.ECS
 		return v, err
 	}
 	if len(last) > 0 {
-		v.Deployment, v.DeploymentStatus = last[0].ID, last[0].Status
+		v.Deployment, v.DeploymentStatus, v.RolledBack = last[0].ID, last[0].Status, last[0].Rollback.TriggeringID
 	}
 	for _, ts := range state.Sets(v.Name) {
 		set, err := d.setView(ctx, state, ts)

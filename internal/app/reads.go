@@ -51,7 +51,7 @@ func (s *services) view(ctx context.Context, name string) (deploy.ServiceView, e
 		return v, err
 	}
 	if len(last) > 0 {
-		v.Deployment, v.DeploymentStatus = last[0].ID, last[0].Status
+		v.Deployment, v.DeploymentStatus, v.RolledBack = last[0].ID, last[0].Status, last[0].Rollback.TriggeringID
 	}
 	for _, ts := range state.Sets(name) {
 		set, err := s.setView(ctx, state, ts)

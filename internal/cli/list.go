@@ -39,11 +39,19 @@ func (a *app) list(ctx context.Context) error {
 	rows := make([][]string, len(out.Services))
 	for i, s := range out.Services {
 		rows[i] = []string{
-			s.Name, s.Version, healthyOf(s), s.Production, s.Test, s.Deployment, string(s.DeploymentStatus),
+			s.Name, s.Version, healthyOf(s), s.Production, s.Test, s.Deployment, lastStatus(s),
 		}
 	}
 	p.table("NAME VERSION TASKS PRODUCTION TEST DEPLOYMENT STATUS", rows)
 	return p.err
+}
+
+// lastStatus tells of a rollback that it is one: alone, its success would read as that of the version that failed.
+func lastStatus(s deploy.ServiceView) string {
+	if s.RolledBack != "" {
+		return string(s.DeploymentStatus) + ", rollback of " + s.RolledBack
+	}
+	return string(s.DeploymentStatus)
 }
 
 // healthyOf counts the healthy tasks of the task sets that hold production traffic.

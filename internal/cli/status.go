@@ -16,8 +16,8 @@ import (
 func (a *app) statusCommand() *cobra.Command {
 	return a.command(spec{
 		use: "status [SERVICE|DEPLOYMENT]", group: groupLook, short: "Show a service or a deployment as it is now",
-		long: `Shows a service with its task sets and tasks, or a deployment with its lifecycle, its verdicts and the requests that
-were counted while traffic moved. Without a name it lists the services. The exit code says that there was an answer;
+		long: `Shows a service with its task sets and tasks, and why the last new version did not go live where it did not; or a
+deployment with its lifecycle, its verdicts and the requests that were counted while traffic moved. Without a name it lists the services. The exit code says that there was an answer;
 greengate wait gives one for how a deployment ended.`,
 		example:  "  greengate status checkout\n  greengate status d-AB12CD34E --json",
 		args:     atMost(1),
@@ -78,8 +78,9 @@ func (a *app) serviceStatus(ctx context.Context, c *client, name string) error {
 		p.line("test        %s", clean(s.Test))
 	}
 	if s.Deployment != "" {
-		p.line("deployment  %s %s", clean(s.Deployment), s.DeploymentStatus)
+		p.line("deployment  %s %s", clean(s.Deployment), clean(lastStatus(s)))
 	}
+	a.lastFailure(ctx, c, p, s)
 	for _, set := range s.TaskSets {
 		p.line("")
 		test := ""
@@ -93,6 +94,32 @@ func (a *app) serviceStatus(ctx context.Context, c *client, name string) error {
 		}
 	}
 	return p.err
+}
+
+// lastFailure says why the last new version did not go live: the question with which somebody looks at a service.
+func (a *app) lastFailure(ctx context.Context, c *client, p *printer, s deploy.ServiceView) {
+	id := s.RolledBack
+	if id == "" && s.DeploymentStatus.Terminal() && s.DeploymentStatus != deploy.StatusSucceeded {
+		id = s.Deployment
+	}
+	if id == "" {
+		return
+	}
+	p.line("")
+	var d deploy.DeploymentView
+	if c.call(ctx, "DescribeDeployment", deploy.DeploymentInput{ID: id}, &d) != nil { // one who may see services alone sees them
+		p.line("why: greengate status %s", clean(id))
+		return
+	}
+	p.line("%s, %s to %s: %s", clean(d.ID), orDash(clean(d.From)), orDash(clean(d.To)), statusText(d))
+	for _, v := range d.Verdicts {
+		if v.Status == deploy.VerdictPass {
+			continue
+		}
+		for _, line := range a.verdictLines(d.ID, v) {
+			p.line("%s", line)
+		}
+	}
 }
 
 func taskRows(tasks []deploy.TaskView) [][]string {
@@ -147,14 +174,7 @@ func (a *app) deploymentStatus(ctx context.Context, c *client, id string) error 
 func (a *app) deploymentHead(p *printer, d deploy.DeploymentView) {
 	now := a.env.Now()
 	p.line("deployment  %s  %s of %s, %s to %s", clean(d.ID), d.Kind, clean(d.Service), orDash(clean(d.From)), orDash(clean(d.To)))
-	status := string(d.Status)
-	if d.Status != deploy.StatusSucceeded && !d.Status.Terminal() {
-		status += " in " + string(d.Phase)
-	}
-	if why := reasonText(d.Reason, d.Message); why != "" {
-		status += ": " + why
-	}
-	p.line("status      %s", status)
+	p.line("status      %s", statusText(d))
 	by := ""
 	if d.StartedBy != "" {
 		by = " by " + clean(d.StartedBy)
@@ -183,6 +203,17 @@ func (a *app) deploymentHead(p *printer, d deploy.DeploymentView) {
 		p.line("halted      traffic was left as it is")
 	}
 	a.rollbackHead(p, d)
+}
+
+func statusText(d deploy.DeploymentView) string {
+	status := string(d.Status)
+	if !d.Status.Terminal() {
+		status += " in " + string(d.Phase)
+	}
+	if why := reasonText(d.Reason, d.Message); why != "" {
+		status += ": " + why
+	}
+	return status
 }
 
 func (a *app) rollbackHead(p *printer, d deploy.DeploymentView) {

@@ -169,7 +169,7 @@ func many(n int) []deploy.DeploymentView {
 func (s *site) furnish() {
 	sets := blueAndGreen()
 	s.services = []deploy.ServiceView{
-		{Name: "checkout", Version: "v7", Production: "127.0.0.1:9080", Tasks: 1, Deployment: "d-000000499", DeploymentStatus: deploy.StatusSucceeded},
+		{Name: "checkout", Version: "v7", Production: "127.0.0.1:9080", Tasks: 1, Deployment: "d-000000499", DeploymentStatus: deploy.StatusSucceeded, RolledBack: "d-000000498"},
 		{Name: "shop", Version: "v1", Production: "127.0.0.1:8080", Test: "127.0.0.1:8081", Tasks: 2, TaskSets: sets, Deployment: "d-GOLDEN001", DeploymentStatus: deploy.StatusReady},
 	}
 	s.list = many(500)

@@ -68,6 +68,8 @@ type (
 		// Deployment is the active one, or else the last one.
 		Deployment       string `json:"deployment,omitempty"`
 		DeploymentStatus Status `json:"deploymentStatus,omitempty"`
+		// RolledBack is the deployment that Deployment, where it is the record of a rollback, goes back from.
+		RolledBack string `json:"rolledBack,omitempty"`
 	}
 	// TaskSetView is a task set as it is now.
 	TaskSetView struct {
