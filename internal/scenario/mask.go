@@ -3,6 +3,7 @@ package scenario
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -24,6 +25,7 @@ const (
 // secret stays at the cut.
 type masker struct {
 	mu       sync.Mutex
+	values   []string // the longest first
 	forms    []string
 	replacer *strings.Replacer
 }
@@ -39,17 +41,35 @@ func (m *masker) add(value string) {
 	for _, e := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
 		forms = append(forms, e.EncodeToString([]byte(value)))
 	}
+	forms = append(forms, hex.EncodeToString([]byte(value)), strings.ToUpper(hex.EncodeToString([]byte(value))))
 	for _, f := range forms {
 		if !slices.Contains(m.forms, f) {
 			m.forms = append(m.forms, f)
 		}
 	}
-	slices.SortStableFunc(m.forms, func(a, b string) int { return len(b) - len(a) }) // the longest is tried first
+	longest := func(a, b string) int { return len(b) - len(a) }
+	slices.SortStableFunc(m.forms, longest) // the longest is tried first
+	m.values = slices.Clone(m.values)       // one who masks just now keeps the old list
+	for _, v := range []string{value, asLatin1(value)} {
+		if !slices.Contains(m.values, v) {
+			m.values = append(m.values, v)
+		}
+	}
+	slices.SortStableFunc(m.values, longest)
 	pairs := make([]string, 0, 2*len(m.forms))
 	for _, f := range m.forms {
 		pairs = append(pairs, f, masked)
 	}
 	m.replacer = strings.NewReplacer(pairs...)
+}
+
+// asLatin1 is what many a server makes of a header: each byte is a character.
+func asLatin1(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		b.WriteRune(rune(s[i]))
+	}
+	return b.String()
 }
 
 func inJSON(s string, escapeHTML bool) string {
@@ -59,17 +79,21 @@ func inJSON(s string, escapeHTML bool) string {
 	if e.Encode(s) != nil {
 		return s
 	}
-	return strings.Trim(strings.TrimSpace(b.String()), `"`)
+	return strings.TrimSuffix(strings.TrimPrefix(b.String(), `"`), "\"\n") // one of each: others belong to the text
 }
 
 func (m *masker) text(s string) string {
 	m.mu.Lock()
-	r := m.replacer
+	r, values := m.replacer, m.values
 	m.mu.Unlock()
 	if r == nil || s == "" {
 		return s
 	}
-	return r.Replace(s)
+	s = r.Replace(s)
+	for _, v := range values {
+		s = undisguise(s, v, masked)
+	}
+	return s
 }
 
 // sensitive are headers whose values are never kept.

@@ -1,0 +1,199 @@
+package scenario
+
+import (
+	"html"
+	"slices"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// escapers are the characters with which an escaped character begins.
+const escapers = `%\&+`
+
+// undisguise replaces a value in a text also where some of its characters are escaped and others are not: by percent, as in JSON
+// or as in HTML, and several times over. Every library has its own opinion of what must be escaped, and a server that quotes what
+// it was sent uses its own.
+func undisguise(text, value, replacement string) string {
+	if value == "" || !strings.ContainsAny(text, escapers) {
+		return text
+	}
+	var b strings.Builder
+	kept := 0
+	for i := 0; i < len(text); {
+		n := 0
+		if text[i] == value[0] || strings.IndexByte(escapers, text[i]) >= 0 {
+			n = disguised(text[i:], value)
+		}
+		if n == 0 {
+			i++
+			continue
+		}
+		b.WriteString(text[kept:i])
+		b.WriteString(replacement)
+		i += n
+		kept = i
+	}
+	b.WriteString(text[kept:])
+	return b.String()
+}
+
+// disguised is how much of a text's begin is the value, 0 where it does not begin with it. A character can be meant in more than
+// one way, so all ways are followed at once.
+func disguised(text, value string) int {
+	var room [3][8]int // mostly there is one way
+	ends, next, lengths := append(room[0][:0], 0), room[1][:0], room[2][:0]
+	for value != "" && len(ends) > 0 {
+		_, size := utf8.DecodeRuneInString(value)
+		next = next[:0]
+		for _, at := range ends {
+			lengths = spellings(lengths[:0], text[at:], value[:size])
+			for _, n := range lengths {
+				if !slices.Contains(next, at+n) {
+					next = append(next, at+n)
+				}
+			}
+		}
+		ends, next, value = next, ends, value[size:]
+	}
+	if len(ends) == 0 {
+		return 0
+	}
+	return slices.Max(ends)
+}
+
+// spellings appends the lengths in which a text begins with a character.
+func spellings(all []int, text, char string) []int {
+	if strings.HasPrefix(text, char) {
+		all = append(all, len(char))
+	}
+	if text == "" {
+		return all
+	}
+	switch text[0] {
+	case '+':
+		if char == " " {
+			all = append(all, 1)
+		}
+	case '%':
+		for _, sign := range []string{"%", "%25", "%2525"} { // what is escaped again has its signs escaped
+			if n := percent(text, char, sign); n > 0 {
+				all = append(all, n)
+			}
+			if n := percent(text, "+", sign); n > 0 && char == " " {
+				all = append(all, n)
+			}
+		}
+	case '&':
+		const longest = 12
+		end := strings.IndexByte(text[:min(len(text), longest)], ';')
+		if end > 0 && html.UnescapeString(text[:end+1]) == char {
+			all = append(all, end+1)
+		}
+	case '\\':
+		all = backslashes(all, text, char)
+	}
+	return all
+}
+
+// percent is the length of a character whose bytes are all escaped by a sign and two digits.
+func percent(text, char, sign string) int {
+	rest := text
+	for i := range len(char) {
+		var ok bool
+		if rest, ok = strings.CutPrefix(rest, sign); !ok || len(rest) < 2 {
+			return 0
+		}
+		if hexadecimal(rest[:2]) != int(char[i]) {
+			return 0
+		}
+		rest = rest[2:]
+	}
+	return len(text) - len(rest)
+}
+
+// hexadecimal is the value of some digits, -1 where they are none. Package strconv makes an error of each text that is none.
+func hexadecimal(digits string) int {
+	n := 0
+	for i := range len(digits) {
+		d := strings.IndexByte("0123456789abcdefABCDEF", digits[i])
+		if d < 0 {
+			return -1
+		}
+		if d > 15 {
+			d -= 6
+		}
+		n = n<<4 | d
+	}
+	return n
+}
+
+// backslashes appends the lengths of a character that is escaped as in JSON; each time that JSON stands in a text of JSON doubles its
+// backslashes.
+func backslashes(all []int, text, char string) []int {
+	run := leading(text)
+	if char == `\` {
+		for n := 2; n <= run; n *= 2 {
+			all = append(all, n)
+		}
+		return all
+	}
+	if run > mostBackslashes || run == len(text) {
+		return all
+	}
+	rest := text[run:]
+	switch {
+	case rest[0] == 'u':
+		if n := codeUnits(text[run-1:], char); n > 0 {
+			all = append(all, run-1+n)
+		}
+	case strings.HasPrefix(rest, char) && strings.Contains(`"'/`, char), control(char) != "" && strings.HasPrefix(rest, control(char)):
+		all = append(all, run+1)
+	}
+	return all
+}
+
+// mostBackslashes escape a character in JSON that stands in JSON four times over.
+const mostBackslashes = 15
+
+// leading counts backslashes, up to one more than may escape a character: a text of backslashes alone costs no more.
+func leading(text string) int {
+	n := 0
+	for n < len(text) && n <= mostBackslashes && text[n] == '\\' {
+		n++
+	}
+	return n
+}
+
+// control is the letter that stands for a control character in JSON, "" for others.
+func control(char string) string {
+	switch char {
+	case "\n":
+		return "n"
+	case "\t":
+		return "t"
+	case "\r":
+		return "r"
+	case "\b":
+		return "b"
+	case "\f":
+		return "f"
+	}
+	return ""
+}
+
+// codeUnits is the length of a character that is written as \u and four digits, twice where it is beyond the first 65,536.
+func codeUnits(text, char string) int {
+	rest := text
+	for _, unit := range utf16.Encode([]rune(char)) {
+		rest = rest[leading(rest):]
+		if len(rest) < 5 || rest[0] != 'u' {
+			return 0
+		}
+		if hexadecimal(rest[1:5]) != int(unit) {
+			return 0
+		}
+		rest = rest[5:]
+	}
+	return len(text) - len(rest)
+}
