@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"encoding/base64"
 	"html"
 	"slices"
 	"strings"
@@ -10,6 +11,30 @@ import (
 
 // escapers are the characters with which an escaped character begins.
 const escapers = `%\&+`
+
+// minInside is the length in bytes from which on a secret is looked for inside the base64 of a longer text; what a shorter
+// one leaves there would be found in ordinary words.
+const minInside = 6
+
+// base64Forms are those of a secret by itself, and what it leaves in the base64 of a longer text, which depends on where in
+// a group of three bytes it begins.
+func base64Forms(value string) []string {
+	var forms []string
+	for _, e := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
+		forms = append(forms, e.EncodeToString([]byte(value)))
+	}
+	if len(value) < minInside {
+		return forms
+	}
+	for _, e := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		for ahead := range 3 {
+			text := e.EncodeToString([]byte("\x00\x00"[:ahead] + value))
+			from, to := (ahead*8+5)/6, (ahead+len(value))*8/6 // the characters that the secret alone decides
+			forms = append(forms, text[from:to])
+		}
+	}
+	return forms
+}
 
 // undisguise replaces a value in a text also where some of its characters are escaped and others are not: by percent, as in JSON
 // or as in HTML, and several times over. Every library has its own opinion of what must be escaped, and a server that quotes what

@@ -2,7 +2,6 @@ package scenario
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
@@ -38,9 +37,7 @@ func (m *masker) add(value string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	forms := []string{value, url.QueryEscape(value), url.PathEscape(value), inJSON(value, true), inJSON(value, false)}
-	for _, e := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
-		forms = append(forms, e.EncodeToString([]byte(value)))
-	}
+	forms = append(forms, base64Forms(value)...)
 	forms = append(forms, hex.EncodeToString([]byte(value)), strings.ToUpper(hex.EncodeToString([]byte(value))))
 	for _, f := range forms {
 		if !slices.Contains(m.forms, f) {

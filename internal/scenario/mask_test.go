@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"encoding/base64"
 	"fmt"
 	"html"
 	"net/url"
@@ -39,6 +40,28 @@ func TestMask_forms(t *testing.T) {
 		if got := m.text(other); got != other {
 			t.Errorf("%q is not the secret, and became %q", other, got)
 		}
+	}
+}
+
+// TestMask_base64: a secret inside the base64 of a longer text, wherever in a group of three bytes it begins.
+func TestMask_base64(t *testing.T) {
+	t.Parallel()
+	m := &masker{}
+	m.add("plain-secret?>")
+	for _, e := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
+		for _, before := range []string{"", "u:", "us:", "use:"} {
+			for _, after := range []string{"", "x", "xy"} {
+				text := e.EncodeToString([]byte(before + "plain-secret?>" + after))
+				if got := m.text(text); !strings.Contains(got, masked) || len(got) > len(masked)+14 {
+					t.Errorf("the base64 of %q, %s, is shown as %s", before+"plain-secret?>"+after, text, got)
+				}
+			}
+		}
+	}
+	short := &masker{}
+	short.add("abc")
+	if text := base64.StdEncoding.EncodeToString([]byte("1abc")); short.text(text) != text {
+		t.Errorf("what three bytes leave in base64 is taken for the secret")
 	}
 }
 
