@@ -107,6 +107,9 @@ func playRole() int {
 		return 2
 	case "crash":
 		return 1
+	case "complain":
+		fmt.Fprint(os.Stderr, "opening\ndisk: no space left\n")
+		return 1
 	case "deaf":
 		signal.Ignore(syscall.SIGTERM)
 	case "forget-orphan":

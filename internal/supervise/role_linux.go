@@ -320,7 +320,10 @@ func (s *Supervisor) pause(r *role) bool {
 	if d == 0 {
 		return true
 	}
-	s.log.Warn("role keeps ending, it is started again after a pause", "role", r.spec.Name, "pause", d)
+	// Only its log says why it ends, and who starts an installation does not know of that file.
+	said := tail(s.logPath(r), r.logStart)
+	s.log.Warn("role keeps ending, it is started again after a pause", "role", r.spec.Name, "pause", d,
+		"said", said[strings.LastIndexByte(said, '\n')+1:], "log", s.logPath(r))
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -4,6 +4,7 @@ package supervise
 
 import (
 	"errors"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -352,6 +353,25 @@ func TestSupervisor_programThatIsNotThereEndsIt(t *testing.T) {
 	if !errors.As(err, &e) || !strings.Contains(err.Error(), "/nonexistent/greengate: no such file") {
 		t.Fatalf("Run: %v, want an ExitError that names the program", err)
 	}
+}
+
+// A role that fails the same way at every start is no reason to end, but the reason must not stand in its log alone.
+func TestSupervisor_saysWhyARoleKeepsEnding(t *testing.T) {
+	t.Parallel()
+	cfg := oneRole(t, "complain")
+	path := filepath.Join(t.TempDir(), "serve.log")
+	out, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = out.Close() })
+	cfg.Logger = slog.New(slog.NewTextHandler(out, nil))
+	run(t, cfg)
+	want := `said="disk: no space left" log=` + filepath.Join(cfg.Dir, "logs", "proxy.log")
+	eventually(t, "the reason", func() bool {
+		b, err := os.ReadFile(path)
+		return err == nil && strings.Contains(string(b), want)
+	})
 }
 
 // Status 2 of a role that has been ready is a death like any other.
