@@ -43,6 +43,10 @@ func (a *app) history(ctx context.Context, in deploy.ListDeploymentsInput) error
 		}
 		return p.json(out)
 	}
+	if len(out.Deployments) == 0 && in.Service != "" {
+		a.note().line("there is no deployment of %q; greengate history lists those of every service", in.Service)
+		return nil
+	}
 	if len(out.Deployments) == 0 {
 		a.note().line("there is no deployment yet")
 		return nil
