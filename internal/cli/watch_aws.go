@@ -117,7 +117,7 @@ func (l *hookLogs) ask(ctx context.Context, what, mend string, question func() e
 	if _, ok := errors.AsType[*wireError](err); !ok {
 		return err
 	}
-	l.warn(what + " cannot be read: " + err.Error() + "; " + mend)
+	l.warn(what + " cannot be read: " + strings.TrimSuffix(err.Error(), ".") + "; " + mend)
 	return nil
 }
 
@@ -144,7 +144,11 @@ func (l *hookLogs) find(ctx context.Context, d awsDeployment) error {
 		} `json:"revision"`
 	}
 	in := map[string]any{"applicationName": d.ApplicationName, "revision": d.Revision}
-	err := l.ask(ctx, "the AppSpec file", "name the hook functions with --function", func() error {
+	mend := "name the hook functions with --function"
+	if !l.w.aws.at.AWS {
+		mend += ", or follow the deployment of a greengate.yaml, which has none, with greengate wait " + l.id
+	}
+	err := l.ask(ctx, "the AppSpec file", mend, func() error {
 		return l.w.aws.codedeploy(ctx, "GetApplicationRevision", in, &out)
 	})
 	if err != nil {
