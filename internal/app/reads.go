@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -199,6 +200,7 @@ func (s *services) check(ctx context.Context, _ awsapi.Principal, in deploy.Chec
 	}
 	state := s.cloud.State()
 	out.Findings = append(out.Findings, s.checkListeners(ctx, state, in.Service)...)
+	out.Findings = append(out.Findings, movedListeners(state, in.Service)...)
 	if len(in.Service.Smoke) == 0 {
 		out.Findings = append(out.Findings, deploy.Finding{
 			Level: "warning", Field: "smoke", Message: "there is no smoke set: after the switch, and after a rollback, production is not verified",
@@ -223,6 +225,26 @@ func (s *services) check(ctx context.Context, _ awsapi.Principal, in deploy.Chec
 		})
 	}
 	return out, nil
+}
+
+// movedListeners warns of the addresses that a deployment closes. Listeners belong to the service and not to a version: they
+// move when the deployment begins, before anything is verified, and do not come back with a rollback.
+func movedListeners(state cloud.State, want deploy.Service) []deploy.Finding {
+	have := state.Services[want.Name].Spec
+	var findings []deploy.Finding
+	for _, l := range []struct{ field, from, to string }{
+		{"listeners.production", have.Production, want.Production}, {"listeners.test", have.Test, want.Test},
+	} {
+		if l.from == "" || l.from == l.to {
+			continue
+		}
+		findings = append(findings, deploy.Finding{
+			Level: "warning", Field: l.field,
+			Message: l.from + " is closed when a deployment begins, also where that fails later; then it is " + cmp.Or(l.to, "no address"),
+			Mend:    "be sure that no client uses " + l.from + " any more",
+		})
+	}
+	return findings
 }
 
 // checkListeners tries whether the addresses could be opened.
