@@ -41,7 +41,7 @@ hook function before the switch is a pass. Functions that say no verdict are not
 
 The exit codes are those of greengate deploy --wait. Amazon does not say whether production is well on the old version, so
 what failed after traffic had moved is 5, and a rollback there is never called verified.`,
-		example: "  greengate watch d-AB12CD34E --aws\n  greengate watch d-AB12CD34E --aws --continue-when-verified --timeout 30m",
+		example:  "  greengate watch d-AB12CD34E --aws\n  greengate watch d-AB12CD34E --aws --continue-when-verified --timeout 30m",
 		args:     exactly(1, "the id of a deployment"),
 		complete: a.completeDeployments,
 		run:      func(ctx context.Context, args []string) error { return a.watchAWS(ctx, args[0], f) },
