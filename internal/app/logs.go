@@ -131,7 +131,9 @@ func (l *logs) unit(ctx context.Context, id string, in deploy.LogsInput) (deploy
 	}
 	start := in.After
 	if in.After == 0 && in.Tail > 0 {
-		start = max(0, info.Size()-logPiece)
+		if start, err = lastLinesAt(f, info.Size(), in.Tail); err != nil {
+			return out, fmt.Errorf("read log of %s: %w", id, err)
+		}
 	}
 	data, err := io.ReadAll(io.NewSectionReader(f, start, logPiece))
 	if err != nil {
@@ -141,10 +143,46 @@ func (l *logs) unit(ctx context.Context, id string, in deploy.LogsInput) (deploy
 	out.Next = start + int64(whole)
 	out.Ended = out.Ended && out.Next >= info.Size()
 	out.Lines = written(splitLines(string(data[:whole])))
-	if in.After == 0 && in.Tail > 0 && len(out.Lines) > in.Tail {
-		out.Lines = out.Lines[len(out.Lines)-in.Tail:]
-	}
 	return out, nil
+}
+
+// lastLinesAt is where the last n lines of a log file begin; 0 where it has fewer. A line that the log holds in parts counts
+// once: only its last part bears the tag F. The lines may be more than one answer holds.
+func lastLinesAt(f io.ReaderAt, size int64, n int) (int64, error) {
+	var rest []byte // the line whose beginning is not read yet
+	for end := size; end > 0; {
+		begin := max(0, end-logPiece)
+		data := make([]byte, end-begin)
+		if _, err := f.ReadAt(data, begin); err != nil {
+			return 0, err
+		}
+		data = append(data, rest...)
+		for {
+			// The newline that ends the line before the last one that is left.
+			at := bytes.LastIndexByte(bytes.TrimSuffix(data, []byte("\n")), '\n')
+			if at < 0 {
+				break
+			}
+			if endsLine(data[at+1:]) {
+				n--
+			}
+			if n < 0 {
+				return begin + int64(len(data)), nil
+			}
+			data = data[:at+1]
+		}
+		rest, end = data, begin
+	}
+	if n == 0 && endsLine(rest) {
+		return int64(len(rest)), nil
+	}
+	return 0, nil
+}
+
+// endsLine tells whether a line of a log file is the last part of what the program wrote as one line.
+func endsLine(line []byte) bool {
+	fields := bytes.SplitN(line, []byte(" "), 4)
+	return len(fields) < 4 || string(fields[2]) == "F"
 }
 
 // written is what the program wrote: without the runner's time, stream and tag before each line, and with

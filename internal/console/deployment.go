@@ -65,6 +65,7 @@ const (
 	logShown    = 200 // lines of the hook that runs
 	logOfEnded  = 60  // lines of one that has ended
 	hooksLogged = 8
+	logAnswers  = 16 // of 256 KiB that are read of one log
 )
 
 func (c *Console) loadDeployment(ctx context.Context, v visitor, at place) (any, error) {
@@ -114,8 +115,19 @@ func (c *Console) loadLogs(ctx context.Context, v visitor, d deploy.DeploymentVi
 		if _, done := logs[hook]; done || len(logs) >= hooksLogged {
 			return
 		}
-		out, err := ask[deploy.LogsOutput](ctx, c, v, "Logs", deploy.LogsInput{Deployment: d.ID, Hook: hook, Tail: lines})
+		in := deploy.LogsInput{Deployment: d.ID, Hook: hook, Tail: lines}
+		out, err := ask[deploy.LogsOutput](ctx, c, v, "Logs", in)
 		l := hookLog{Lines: out.Lines, Ended: out.Ended}
+		// Long lines come in several answers, and the newest matter most.
+		for range logAnswers {
+			if err != nil || len(out.Lines) == 0 || out.Ended || out.Next <= in.After {
+				break
+			}
+			in.After, in.Tail = out.Next, 0
+			out, err = ask[deploy.LogsOutput](ctx, c, v, "Logs", in)
+			l.Lines, l.Ended = append(l.Lines, out.Lines...), out.Ended
+		}
+		l.Lines = l.Lines[max(0, len(l.Lines)-lines):]
 		if e, ok := errorNamed(err); ok {
 			l.Problem = e.Message
 		}
