@@ -33,14 +33,18 @@ const (
 )
 
 // ReadJUnit gives the test cases of a JUnit XML report to each, wherever in it they stand. A report without any case is an
-// error: nothing was tested. After an error what was given counts for nothing.
+// error: nothing was tested. So is one whose suites count failures that none of its cases shows: what failed was not a case, as
+// what is done before the first one. After an error what was given counts for nothing.
 func ReadJUnit(r io.Reader, each func(JUnitCase)) error {
 	d := xml.NewDecoder(r)
+	counted, bad := 0, 0
 	for total := 0; ; {
 		tok, err := d.Token()
 		switch {
 		case errors.Is(err, io.EOF) && total == 0:
 			return errors.New("parse JUnit XML: no test case is in it")
+		case errors.Is(err, io.EOF) && counted > 0 && bad == 0:
+			return fmt.Errorf("parse JUnit XML: a suite counts %d failures and errors, and no case failed", counted)
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
@@ -48,6 +52,7 @@ func ReadJUnit(r io.Reader, each func(JUnitCase)) error {
 		}
 		start, ok := tok.(xml.StartElement)
 		if !ok || start.Name.Local != "testcase" {
+			counted = max(counted, countedFailures(start))
 			continue
 		}
 		total++
@@ -55,8 +60,26 @@ func ReadJUnit(r io.Reader, each func(JUnitCase)) error {
 		if err := d.DecodeElement(&c, &start); err != nil {
 			return fmt.Errorf("parse JUnit test case %d: %w", total, err)
 		}
-		each(c.read())
+		read := c.read()
+		if read.Status == JUnitFailed || read.Status == JUnitErrored {
+			bad++
+		}
+		each(read)
 	}
+}
+
+// countedFailures are the failures and errors that a suite, or all suites, say they have.
+func countedFailures(e xml.StartElement) int {
+	sum := 0
+	if e.Name.Local != "testsuite" && e.Name.Local != "testsuites" {
+		return sum
+	}
+	for _, a := range e.Attr {
+		if n, err := strconv.Atoi(a.Value); err == nil && (a.Name.Local == "failures" || a.Name.Local == "errors") {
+			sum += max(0, n)
+		}
+	}
+	return sum
 }
 
 type junitElement struct {
