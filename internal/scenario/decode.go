@@ -204,6 +204,9 @@ func (d *decoder) implicit(st *step, asserts []*assertion, names env) []*asserti
 	switch st.kind {
 	case stepRequest:
 		name, source, stage = "status", "status < 400", afterHTTP
+		if st.request != nil && st.request.redirects > 0 {
+			source = "status < 300" // a redirect that is not followed any more is not where they lead
+		}
 	case stepRun:
 		name, source, stage = "exit_code", "exit_code == 0", afterRun
 	case stepGRPC:

@@ -27,23 +27,45 @@ func (s *Scenario) ExpectsTaskSet() bool {
 // ours reports whether an address is below the base URL.
 func (x *execution) ours(u *url.URL) bool {
 	base, err := url.Parse(x.o.BaseURL)
-	return err == nil && base.Host == u.Host
+	return err == nil && (base.Host == u.Host || hostPort(base) == hostPort(u))
+}
+
+// hostPort is the host of an address and its port, also where that goes without saying.
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "ws": "80", "https": "443", "wss": "443"}[u.Scheme]
+	}
+	return strings.ToLower(u.Hostname()) + ":" + port
+}
+
+// fromBase are the answers from the base URL on the way to an answer, redirects that were followed, the last one first.
+func (x *execution) fromBase(res *http.Response) []*http.Response {
+	var all []*http.Response
+	for ; res != nil; res = res.Request.Response {
+		if x.ours(res.Request.URL) {
+			all = append(all, res)
+		}
+	}
+	return all
 }
 
 // stranger is an error where another task set answered than the one under test: then it could not be told, and the
 // version under test is not to blame. An answer of the listener itself names nobody.
 func (x *execution) stranger(res *http.Response) error {
 	id := x.o.Identity
-	if id == nil || !x.ours(res.Request.URL) {
+	if id == nil {
 		return nil
 	}
-	switch got := res.Header.Get(id.Header); got {
-	case id.Value:
-		x.named.Add(1)
-	case "":
-		x.unnamed.Add(1)
-	default:
-		return fmt.Errorf("another task set answered: the listener says %s: %q, and %q is under test", id.Header, got, id.Value)
+	for _, answer := range x.fromBase(res) {
+		switch got := answer.Header.Get(id.Header); got {
+		case id.Value:
+			x.named.Add(1)
+		case "":
+			x.unnamed.Add(1)
+		default:
+			return fmt.Errorf("another task set answered: the listener says %s: %q, and %q is under test", id.Header, got, id.Value)
+		}
 	}
 	return nil
 }
@@ -57,9 +79,11 @@ func (x *execution) proofs(st *step, res *http.Response, raw []byte) (passed, fa
 		}
 		failed = append(failed, a)
 	}
-	if e := x.s.expect; e != nil && x.ours(res.Request.URL) {
+	if answers := x.fromBase(res); x.s.expect != nil && len(answers) > 0 {
+		x.proven.Add(1)
+		e := x.s.expect
 		want, _ := x.release()[e.is].(string)
-		got := res.Header.Get(e.header)
+		got := answers[0].Header.Get(e.header)
 		a := Assertion{
 			Expression: fmt.Sprintf("headers[%q] == release.%s", strings.ToLower(e.header), e.is), File: x.s.File, Line: 1, Column: 1,
 			Verdict: Pass, Operator: "==", Left: x.mask.shown(got), Right: x.mask.shown(want),

@@ -39,6 +39,65 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
+// TestRelease_away: an answer from elsewhere does not stand for the release under test, however the way to it began.
+func TestRelease_away(t *testing.T) {
+	t.Parallel()
+	away := newService(t)
+	base := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if said := r.URL.Query().Get("said"); said != "" {
+			w.Header().Set("X-Release", said)
+		}
+		http.Redirect(w, r, away.URL+"/thing", http.StatusFound)
+	}))
+	t.Cleanup(base.Close)
+	header := &Identity{"X-Release", "v2"}
+	for _, c := range []struct {
+		file     string
+		identity *Identity
+		verdict  Verdict
+		message  string
+	}{
+		{"steps: [{request: GET /, redirects: 1}]", header, Error, "no answer had the header X-Release"},
+		{"steps: [{request: GET /?said=v1, redirects: 1}]", header, Error, "another task set answered"},
+		{"steps: [{request: GET /?said=v2, redirects: 1}]", header, Pass, ""},
+		{"expect_release: {header: X-Release}\nsteps: [{request: GET /, redirects: 1}]", nil, Fail, "another release answered"},
+		{"expect_release: {header: X-Release}\nsteps: [{request: GET /?said=v2, redirects: 1}]", nil, Pass, ""},
+		{"expect_release: {header: X-Release}\nsteps: [{run: ['true']}]", nil, Error, "expect_release proved nothing"},
+		{"expect_release: {header: X-Release}\nsteps: [{request: GET " + away.URL + "/thing}]", nil, Error, "expect_release proved nothing"},
+	} {
+		r := load(t, "version: 1\n"+c.file+"\n").Run(t.Context(), Options{
+			BaseURL: base.URL, Getenv: environment, Identity: c.identity, Release: Release{Version: "v2"},
+		})
+		want(t, r, c.verdict, c.message)
+	}
+}
+
+// TestRedirects_endless: where redirects are followed, one that is left over is not where they lead.
+func TestRedirects_endless(t *testing.T) {
+	t.Parallel()
+	base := httptest.NewServer(http.RedirectHandler("/", http.StatusFound))
+	t.Cleanup(base.Close)
+	for step, verdict := range map[string]Verdict{
+		"{request: GET /, redirects: 3}":                          Fail,
+		"{request: GET /, redirects: 3, assert: [status == 302]}": Pass,
+		"{request: GET /}":                                        Pass,
+	} {
+		r := load(t, "version: 1\nsteps: ["+step+"]\n").Run(t.Context(), Options{BaseURL: base.URL})
+		if r.Verdict != verdict {
+			t.Errorf("%s: the verdict is %s, want %s", step, r.Verdict, verdict)
+		}
+	}
+}
+
+// TestCompare_itself: an address is the same with its port and without, and in any case.
+func TestCompare_itself(t *testing.T) {
+	t.Parallel()
+	s := load(t, "version: 1\ncompare: blue\nsteps: [{request: GET /}]\n")
+	for _, other := range []string{"http://Shop.invalid", "http://shop.invalid:80/"} {
+		want(t, s.Run(t.Context(), Options{BaseURL: "http://shop.invalid", CompareURL: other}), Error, "compared with itself")
+	}
+}
+
 // TestWebSocket_tls: a conversation keeps what a scenario says of TLS.
 func TestWebSocket_tls(t *testing.T) {
 	t.Parallel()

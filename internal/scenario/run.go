@@ -56,6 +56,8 @@ type execution struct {
 	compares atomic.Int64
 	// named counts the answers that said that they are of the task set under test, unnamed those that said nothing.
 	named, unnamed atomic.Int64
+	// proven counts the answers that were asked for the header of expect_release.
+	proven atomic.Int64
 
 	mu      sync.Mutex // guards what follows
 	results []StepResult
@@ -98,6 +100,9 @@ func (s *Scenario) Run(ctx context.Context, o Options) Result {
 	r.settle()
 	if r.Verdict == Pass && s.compare != nil && x.compares.Load() == 0 {
 		r.Verdict, r.Message = Error, "no answer came from below the base URL, so nothing was compared with blue"
+	}
+	if r.Verdict == Pass && s.expect != nil && x.proven.Load() == 0 {
+		r.Verdict, r.Message = Error, "no answer came from below the base URL, so expect_release proved nothing"
 	}
 	if r.Verdict == Pass && x.named.Load() == 0 && x.unnamed.Load() > 0 {
 		r.Verdict, r.Message = Error, "no answer had the header "+o.Identity.Header+", so it is not known whether the version under test gave it"
