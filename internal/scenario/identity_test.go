@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"golang.org/x/net/websocket"
@@ -86,6 +87,20 @@ func TestRedirects_endless(t *testing.T) {
 		if r.Verdict != verdict {
 			t.Errorf("%s: the verdict is %s, want %s", step, r.Verdict, verdict)
 		}
+	}
+}
+
+// TestBaseURL: an address that no path can be below is refused, and a password in it is in no result.
+func TestBaseURL(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	for _, base := range []string{s.URL + "?a=b", s.URL + "/#top", s.URL + "?"} {
+		want(t, load(t, "version: 1\nsteps: [{request: GET /nothing}]\n").Run(t.Context(), Options{BaseURL: base}), Error, "cannot be below")
+	}
+	r := load(t, "version: 1\nsecrets: [NOT_THERE]\nsteps: [{request: GET /}]\n").Run(t.Context(), Options{BaseURL: "http://u:hunter22@shop.invalid"})
+	want(t, r, Error, "NOT_THERE has no value")
+	if strings.Contains(r.BaseURL, "hunter22") {
+		t.Errorf("the base URL is shown as %s", r.BaseURL)
 	}
 }
 

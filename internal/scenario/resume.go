@@ -14,6 +14,7 @@ func (s *Scenario) resume(ctx context.Context, o Options, last progress) (Result
 	if x.o.Getenv == nil {
 		x.o.Getenv = func(string) string { return "" }
 	}
+	x.hideUsers()
 	sc, err := x.scope(&s.program, nil)
 	if err != nil {
 		return Result{}, fmt.Errorf("clean up after step %q: %w", last.Began, err)

@@ -85,6 +85,7 @@ func (s *Scenario) Run(ctx context.Context, o Options) Result {
 	if x.o.Getenv == nil {
 		x.o.Getenv = func(string) string { return "" }
 	}
+	x.hideUsers()
 	r := Result{
 		Version: resultVersion, Scenario: s.Name, File: s.File, Digest: s.Digest, BaseURL: o.BaseURL, Release: o.Release,
 		Allowed: o.Allow, TraceID: x.trace, Start: begin,
@@ -109,6 +110,16 @@ func (s *Scenario) Run(ctx context.Context, o Options) Result {
 	}
 	r.Seconds = time.Since(begin).Seconds()
 	return r
+}
+
+// hideUsers makes secrets of the passwords in the addresses.
+func (x *execution) hideUsers() {
+	for _, address := range []string{x.o.BaseURL, x.o.CompareURL} {
+		if u, err := url.Parse(address); err == nil {
+			password, _ := u.User.Password()
+			x.mask.add(password)
+		}
+	}
 }
 
 func randomHex(n int) string {
@@ -151,6 +162,9 @@ func (x *execution) ready() error {
 		u, err := url.Parse(x.o.BaseURL)
 		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 			return fmt.Errorf("the base URL %q is not an http URL", x.o.BaseURL)
+		}
+		if u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+			return fmt.Errorf("the base URL %q has a query or a fragment, and paths cannot be below that", x.o.BaseURL)
 		}
 	}
 	if err := x.comparable(); err != nil {
