@@ -36,19 +36,30 @@ func base64Forms(value string) []string {
 	return forms
 }
 
-// undisguise replaces a value in a text also where some of its characters are escaped and others are not: by percent, as in JSON
+// undisguise replaces values in a text also where some of their characters are escaped and others are not: by percent, as in JSON
 // or as in HTML, and several times over. Every library has its own opinion of what must be escaped, and a server that quotes what
 // it was sent uses its own.
-func undisguise(text, value, replacement string) string {
-	if value == "" || !strings.ContainsAny(text, escapers) {
+//
+// It ends when it has made more than most bytes: what a service sends may be long, and made to be slow to look through.
+func undisguise(text string, values []string, replacement string, most int) string {
+	if !strings.ContainsAny(text, escapers) {
 		return text
 	}
+	var begins [256]bool
+	for _, c := range []byte(escapers) {
+		begins[c] = true
+	}
+	for _, v := range values {
+		begins[v[0]] = true
+	}
 	var b strings.Builder
-	kept := 0
-	for i := 0; i < len(text); {
+	kept, i := 0, 0
+	for i < len(text) && b.Len()+i-kept <= most {
 		n := 0
-		if text[i] == value[0] || strings.IndexByte(escapers, text[i]) >= 0 {
-			n = disguised(text[i:], value)
+		if begins[text[i]] {
+			for _, v := range values {
+				n = max(n, disguised(text[i:], v))
+			}
 		}
 		if n == 0 {
 			i++
@@ -59,7 +70,7 @@ func undisguise(text, value, replacement string) string {
 		i += n
 		kept = i
 	}
-	b.WriteString(text[kept:])
+	b.WriteString(text[kept:i])
 	return b.String()
 }
 

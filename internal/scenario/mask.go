@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -24,7 +25,7 @@ const (
 // secret stays at the cut.
 type masker struct {
 	mu       sync.Mutex
-	values   []string // the longest first
+	values   []string
 	forms    []string
 	replacer *strings.Replacer
 }
@@ -44,15 +45,13 @@ func (m *masker) add(value string) {
 			m.forms = append(m.forms, f)
 		}
 	}
-	longest := func(a, b string) int { return len(b) - len(a) }
-	slices.SortStableFunc(m.forms, longest) // the longest is tried first
-	m.values = slices.Clone(m.values)       // one who masks just now keeps the old list
+	slices.SortStableFunc(m.forms, func(a, b string) int { return len(b) - len(a) }) // the longest is tried first
+	m.values = slices.Clone(m.values)                                                // one who masks just now keeps the old list
 	for _, v := range []string{value, asLatin1(value)} {
 		if !slices.Contains(m.values, v) {
 			m.values = append(m.values, v)
 		}
 	}
-	slices.SortStableFunc(m.values, longest)
 	pairs := make([]string, 0, 2*len(m.forms))
 	for _, f := range m.forms {
 		pairs = append(pairs, f, masked)
@@ -79,18 +78,17 @@ func inJSON(s string, escapeHTML bool) string {
 	return strings.TrimSuffix(strings.TrimPrefix(b.String(), `"`), "\"\n") // one of each: others belong to the text
 }
 
-func (m *masker) text(s string) string {
+func (m *masker) text(s string) string { return m.upTo(s, math.MaxInt) }
+
+// upTo masks a text until there are more than so many bytes of it.
+func (m *masker) upTo(s string, most int) string {
 	m.mu.Lock()
 	r, values := m.replacer, m.values
 	m.mu.Unlock()
 	if r == nil || s == "" {
 		return s
 	}
-	s = r.Replace(s)
-	for _, v := range values {
-		s = undisguise(s, v, masked)
-	}
-	return s
+	return undisguise(r.Replace(s), values, masked, most)
 }
 
 // sensitive are headers whose values are never kept.
@@ -123,7 +121,7 @@ func (m *masker) body(content []byte) Body {
 		b.Binary = true
 		return b
 	}
-	text = m.text(text)
+	text = m.upTo(text, maxBody)
 	if len(text) > maxBody {
 		b.Truncated = true
 		text = strings.ToValidUTF8(text[:maxBody], "")

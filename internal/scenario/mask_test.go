@@ -65,6 +65,30 @@ func TestMask_base64(t *testing.T) {
 	}
 }
 
+// TestMask_long: a body is looked through as far as it is kept, so that one of beginnings of escapes takes no minutes.
+func TestMask_long(t *testing.T) {
+	t.Parallel()
+	m := &masker{}
+	m.add("secret-value")
+	m.add(`an"other`)
+	for _, c := range []string{"%", "&", `\`, "s"} {
+		b := m.body([]byte("secret-value" + strings.Repeat(c, maxAnswer)))
+		if !b.Truncated || len(b.Text) != maxBody || !strings.HasPrefix(b.Text, masked+c) {
+			t.Errorf("of %q %d bytes are kept, truncated: %v", c, len(b.Text), b.Truncated)
+		}
+	}
+	if b := m.body([]byte(strings.Repeat("x", maxBody-3) + "secret-value")); b.Truncated || !strings.HasSuffix(b.Text, "x"+masked) {
+		t.Error("a secret at the end is not masked")
+	}
+	// What makes the text shorter must not bring a part of another secret in from behind the end.
+	for pad := range 40 {
+		b := m.body([]byte(strings.Repeat("x", pad) + strings.Repeat("secret%2dvalue|an%22other|", maxBody/8)))
+		if strings.Contains(b.Text, "se") || strings.Contains(b.Text, "an") || len(b.Text) != maxBody {
+			t.Fatalf("%d bytes are kept, with %q", len(b.Text), b.Text[len(b.Text)-40:])
+		}
+	}
+}
+
 func percentAll(s string) string {
 	var b strings.Builder
 	for i := range len(s) {
