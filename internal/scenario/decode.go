@@ -93,17 +93,28 @@ func defaultName(st *step, n *node) string {
 	switch {
 	case value.kind == kindText:
 		if st.kind == stepRequest {
-			return value.text
+			return withoutUser(value.text)
 		}
 		return string(st.kind) + " " + value.text
 	case st.kind == stepRun && len(children(value)) > 0:
 		return "run " + value.items[0].text
 	case st.kind == stepWebSocket:
-		return "websocket " + text(value.child("url"))
+		return "websocket " + withoutUser(text(value.child("url")))
 	case st.kind == stepGRPC:
 		return "grpc " + text(value.child("method"))
 	}
 	return string(st.kind)
+}
+
+// withoutUser takes user and password out of an address: a name is shown.
+func withoutUser(s string) string {
+	scheme, rest, ok := strings.Cut(s, "://")
+	end := strings.IndexAny(rest+"/", "/?#")
+	at := strings.LastIndexByte(rest[:end], '@')
+	if !ok || at < 0 {
+		return s
+	}
+	return scheme + "://" + rest[at+1:]
 }
 
 func (d *decoder) when(st *step, n *node, names env, section string) {

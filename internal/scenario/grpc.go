@@ -112,11 +112,16 @@ func (x *execution) grpcRequest(st *step, values map[string]any, base, path stri
 	return req, nil
 }
 
+// caller makes calls. One that is redirected is none: gRPC knows no redirects, and where they lead nobody is under test.
+func (x *execution) caller() *http.Client {
+	return &http.Client{Transport: x.calls, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
 // roundTrip sends the call and reads its answer.
 func (x *execution) roundTrip(ctx context.Context, r *reply, m *method) error {
 	clock := &stopwatch{begin: time.Now()}
 	ctx = httptrace.WithClientTrace(ctx, clock.trace())
-	res, raw, err := receive(&http.Client{Transport: x.calls}, r.request.WithContext(ctx)) //nolint:bodyclose // it is closed
+	res, raw, err := receive(x.caller(), r.request.WithContext(ctx)) //nolint:bodyclose // it is closed
 	r.latency = time.Since(clock.begin)
 	r.response, r.timings = res, clock.timings(r.latency)
 	if res == nil {
@@ -218,7 +223,7 @@ func (x *execution) reflection(ctx context.Context, st *step, values map[string]
 
 // askReflection sends requests to the server's reflection and reads the answers.
 func (x *execution) askReflection(ctx context.Context, req *http.Request) (*reflectionAnswer, GRPCStatus, error) {
-	res, raw, err := receive(&http.Client{Transport: x.calls}, req.WithContext(ctx)) //nolint:bodyclose // it is closed
+	res, raw, err := receive(x.caller(), req.WithContext(ctx)) //nolint:bodyclose // it is closed
 	if err != nil {
 		return nil, GRPCStatus{}, fmt.Errorf("ask the server's reflection: %w", err)
 	}

@@ -39,12 +39,13 @@ func hostPort(u *url.URL) string {
 	return strings.ToLower(u.Hostname()) + ":" + port
 }
 
-// fromBase are the answers from the base URL on the way to an answer, redirects that were followed, the last one first.
-func (x *execution) fromBase(res *http.Response) []*http.Response {
-	var all []*http.Response
+// fromBase are the heads of the answers from the base URL on the way to an answer, redirects that were followed, the last one
+// first.
+func (x *execution) fromBase(res *http.Response) []http.Header {
+	var all []http.Header
 	for ; res != nil; res = res.Request.Response {
 		if x.ours(res.Request.URL) {
-			all = append(all, res)
+			all = append(all, res.Header)
 		}
 	}
 	return all
@@ -58,7 +59,7 @@ func (x *execution) stranger(res *http.Response) error {
 		return nil
 	}
 	for _, answer := range x.fromBase(res) {
-		switch got := answer.Header.Get(id.Header); got {
+		switch got := answer.Get(id.Header); got {
 		case id.Value:
 			x.named.Add(1)
 		case "":
@@ -83,7 +84,7 @@ func (x *execution) proofs(st *step, res *http.Response, raw []byte) (passed, fa
 		x.proven.Add(1)
 		e := x.s.expect
 		want, _ := x.release()[e.is].(string)
-		got := answers[0].Header.Get(e.header)
+		got := answers[0].Get(e.header)
 		a := Assertion{
 			Expression: fmt.Sprintf("headers[%q] == release.%s", strings.ToLower(e.header), e.is), File: x.s.File, Line: 1, Column: 1,
 			Verdict: Pass, Operator: "==", Left: x.mask.shown(got), Right: x.mask.shown(want),

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"crypto/tls"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -110,6 +111,41 @@ func TestCompare_itself(t *testing.T) {
 	s := load(t, "version: 1\ncompare: blue\nsteps: [{request: GET /}]\n")
 	for _, other := range []string{"http://Shop.invalid", "http://shop.invalid:80/"} {
 		want(t, s.Run(t.Context(), Options{BaseURL: "http://shop.invalid", CompareURL: other}), Error, "compared with itself")
+	}
+}
+
+// TestAddress_user: the password in the address of a step is in no result, as the name of the step neither.
+func TestAddress_user(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	address := strings.Replace(s.URL, "http://", "ws://u:hunter22@", 1) + "/socket"
+	plain := strings.Replace(s.URL, "://", "://u:hunter22@", 1)
+	r := s.run(t, "version: 1\nsteps: [{websocket: {url: '"+address+"', send: [a]}}, {request: 'GET "+plain+"/thing?a=b@c'}]\n")
+	want(t, r, Pass, "")
+	if kept, err := json.Marshal(r); err != nil || strings.Contains(string(kept), "hunter22") {
+		t.Errorf("%v: the password is in %s", err, kept)
+	}
+	if name := r.Steps[1].Name; name != "GET "+s.URL+"/thing?a=b@c" {
+		t.Errorf("the request is called %q", name)
+	}
+}
+
+// TestGRPC_redirected: a call that is redirected is asked for nowhere else.
+func TestGRPC_redirected(t *testing.T) {
+	t.Parallel()
+	asked := false
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = asked || r.URL.Path == "/elsewhere"
+		http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+	}))
+	server.Config.Protocols = new(http.Protocols)
+	server.Config.Protocols.SetUnencryptedHTTP2(true)
+	server.Start()
+	t.Cleanup(server.Close)
+	r := load(t, "version: 1\nsteps: [{grpc: a.B/C}]\n").Run(t.Context(), Options{BaseURL: server.URL})
+	want(t, r, Error, "307")
+	if asked {
+		t.Error("the redirect was followed")
 	}
 }
 

@@ -86,6 +86,7 @@ type junitElement struct {
 	Name      string        `xml:"name,attr"`
 	ClassName string        `xml:"classname,attr"`
 	Time      string        `xml:"time,attr"`
+	Status    string        `xml:"status,attr"` // few write it, and most of these beside an element
 	Failure   *junitProblem `xml:"failure"`
 	Error     *junitProblem `xml:"error"`
 	Skipped   *junitProblem `xml:"skipped"`
@@ -108,6 +109,8 @@ func (e junitElement) read() JUnitCase {
 		c.Status, c.Message = JUnitErrored, e.Error.text()
 	case e.Skipped != nil:
 		c.Status, c.Message = JUnitSkipped, e.Skipped.text()
+	case strings.HasPrefix(strings.ToLower(e.Status), "fail"), strings.HasPrefix(strings.ToLower(e.Status), "err"):
+		c.Status, c.Message = JUnitFailed, "the status is "+e.Status
 	}
 	return c
 }

@@ -20,3 +20,15 @@ func TestReadJUnit_counts(t *testing.T) {
 		}
 	}
 }
+
+// TestReadJUnit_status: a case may say that it failed by its status alone.
+func TestReadJUnit_status(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[string]JUnitStatus{"failed": JUnitFailed, "Error": JUnitFailed, "passed": JUnitPassed, "run": JUnitPassed} {
+		var got []JUnitCase
+		err := ReadJUnit(strings.NewReader(`<testsuite><testcase name="a" status="`+status+`"/></testsuite>`), func(c JUnitCase) { got = append(got, c) })
+		if err != nil || len(got) != 1 || got[0].Status != want {
+			t.Errorf("%s: %+v, %v", status, got, err)
+		}
+	}
+}

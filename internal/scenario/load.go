@@ -235,6 +235,23 @@ func (d *decoder) scenario(s *Scenario, tree *node) {
 	if first != nil {
 		s.steps = append([]*step{first}, s.steps...)
 	}
+	if n := tree.child("steps"); len(d.faults) == 0 && len(s.steps) > 0 && onlyWaits(s.steps) {
+		d.fault(n.at, "no step asks anything: a scenario that only waits would always pass")
+	}
+}
+
+// onlyWaits reports whether steps, and those in them, look at nothing.
+func onlyWaits(steps []*step) bool {
+	for _, st := range steps {
+		inner := st.children
+		if st.use != nil {
+			inner = st.use.steps
+		}
+		if st.kind != stepWait && (len(inner) == 0 || !onlyWaits(inner)) {
+			return false
+		}
+	}
+	return true
 }
 
 // names reads what the expressions of a file may use.

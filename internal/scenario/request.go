@@ -14,6 +14,14 @@ import (
 	"strings"
 )
 
+// hideUser makes secrets of the password in an address and of what is sent of it.
+func (x *execution) hideUser(u *url.URL) {
+	if password, ok := u.User.Password(); ok {
+		x.mask.add(password)
+		x.mask.add(u.User.Username() + ":" + password)
+	}
+}
+
 // build makes the request with every template resolved; paths are below base. An error is unready: nothing was sent.
 func (x *execution) build(r *request, values map[string]any, base string) (*http.Request, []byte, error) {
 	target, err := r.target.string(values)
@@ -24,10 +32,7 @@ func (x *execution) build(r *request, values map[string]any, base string) (*http
 	if err != nil {
 		return nil, nil, unready{err}
 	}
-	if password, ok := u.User.Password(); ok {
-		x.mask.add(password)
-		x.mask.add(u.User.Username() + ":" + password) // as it is sent
-	}
+	x.hideUser(u)
 	if err := addQuery(u, r.query, values); err != nil {
 		return nil, nil, unready{err}
 	}

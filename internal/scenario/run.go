@@ -116,8 +116,7 @@ func (s *Scenario) Run(ctx context.Context, o Options) Result {
 func (x *execution) hideUsers() {
 	for _, address := range []string{x.o.BaseURL, x.o.CompareURL} {
 		if u, err := url.Parse(address); err == nil {
-			password, _ := u.User.Password()
-			x.mask.add(password)
+			x.hideUser(u)
 		}
 	}
 }

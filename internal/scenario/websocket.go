@@ -74,6 +74,7 @@ func (x *execution) dialogue(st *step, values map[string]any) (*websocket.Config
 	if err != nil {
 		return nil, nil, err
 	}
+	x.hideUser(u)
 	origin := &url.URL{Scheme: u.Scheme, Host: u.Host}
 	u.Scheme = strings.Replace(u.Scheme, "http", "ws", 1)
 	conf := &websocket.Config{
