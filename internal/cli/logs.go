@@ -24,7 +24,9 @@ func (a *app) logsCommand() *cobra.Command {
 		use: "logs", group: groupLook, short: "Print the output of a task or a hook",
 		long: `Prints what a task or a hook wrote to its standard output and error. --task takes the id that greengate status shows,
 --hook a deployment and the name of a hook. --follow prints what is added until the end, or until it is interrupted.
-With --json each line is one line of JSON.`,
+With --json each line is one line of JSON.
+
+A log is kept in files of 10 MiB. The newest is printed; what was before it stands beside it in the data folder, in runner/logs.`,
 		example: "  greengate logs --task 3f2a --tail 100 --follow\n  greengate logs --hook d-AB12CD34E/e2e",
 		args:    cobra.NoArgs,
 		run: func(ctx context.Context, _ []string) error {
@@ -38,7 +40,7 @@ With --json each line is one line of JSON.`,
 	cmd.Flags().StringVar(&f.task, "task", "", "id of a task")
 	cmd.Flags().StringVar(&f.hook, "hook", "", "DEPLOYMENT/HOOK")
 	cmd.Flags().BoolVarP(&f.follow, "follow", "f", false, "go on with what is added")
-	cmd.Flags().IntVarP(&f.tail, "tail", "n", 0, "begin with the last lines only (default: all)")
+	cmd.Flags().IntVarP(&f.tail, "tail", "n", 0, "begin with the last lines only (default: all of the newest file)")
 	cmd.Flags().DurationVar(&f.patience, "retry-for", defaultPatience, "how long to wait for a controller that does not answer")
 	cmd.MarkFlagsOneRequired("task", "hook")
 	cmd.MarkFlagsMutuallyExclusive("task", "hook")
