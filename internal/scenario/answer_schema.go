@@ -24,6 +24,9 @@ func newAnswerSchema(name string, at position, doc any) (*answerSchema, []jsonsc
 			return nil, []jsonschema.Problem{{What: name + " is not JSON: " + err.Error()}}
 		}
 	}
+	if object, ok := doc.(map[string]any); doc == true || ok && len(object) == 0 {
+		return nil, []jsonschema.Problem{{What: name + " is empty; it would check nothing"}}
+	}
 	compiled, err := jsonschema.Compile(doc)
 	if bad, ok := errors.AsType[*jsonschema.Error](err); ok {
 		var all []jsonschema.Problem

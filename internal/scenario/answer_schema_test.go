@@ -76,6 +76,8 @@ func TestAnswerSchema_draft07(t *testing.T) {
 	for text, want := range map[string]string{
 		"{":     "a.json is not JSON: unexpected EOF",
 		"":      "a.json is not JSON: there is nothing",
+		"{}":    "a.json is empty; it would check nothing",
+		"true":  "a.json is empty; it would check nothing",
 		"{} {}": "a.json is not JSON: there is more behind the value",
 		"[]":    "a.json is not a JSON Schema: the schema itself: a schema is an object, true or false, not an array",
 	} {
