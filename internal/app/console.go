@@ -16,7 +16,6 @@ import (
 	"greengate/internal/deploy"
 	"greengate/internal/notify"
 	"greengate/internal/runner/sandbox"
-	"greengate/internal/store"
 )
 
 // current refuses what was decided on a deployment that has gone on since.
@@ -68,39 +67,16 @@ func (d *desk) overview(ctx context.Context, by awsapi.Principal, _ struct{}) (d
 		if svc.Status == "INACTIVE" {
 			continue
 		}
-		v, err := d.wireService(ctx, state, svc)
+		v, err := d.complete(ctx, state, deploy.ServiceView{
+			Name: svc.ResourceKey(), Tasks: svc.Desired, Production: state.ListenerAddress(svc.Routing.Production),
+			Test: state.ListenerAddress(svc.Routing.Test), Deployment: svc.Deployment, Version: svc.TaskDefinition,
+		})
 		if err != nil {
 			return out, err
 		}
 		out.Services = append(out.Services, v)
 	}
 	return out, nil
-}
-
-// wireService is a service that was made over the wire.
-func (d *desk) wireService(ctx context.Context, state cloud.State, svc cloud.ECSService) (deploy.ServiceView, error) {
-	v := deploy.ServiceView{
-		Name: svc.ResourceKey(), Tasks: svc.Desired, Production: state.ListenerAddress(svc.Routing.Production),
-		Test: state.ListenerAddress(svc.Routing.Test), Deployment: svc.Deployment, Version: svc.TaskDefinition,
-	}
-	if primary, ok := state.Primary(v.Name); ok {
-		v.Version, v.Digest = primary.Revision.Version, primary.Revision.Digest
-	}
-	last, err := d.db.List(ctx, store.Filter{Service: v.Name, Limit: 1})
-	if err != nil {
-		return v, err
-	}
-	if len(last) > 0 {
-		v.Deployment, v.DeploymentStatus, v.RolledBack = last[0].ID, last[0].Status, last[0].Rollback.TriggeringID
-	}
-	for _, ts := range state.Sets(v.Name) {
-		set, err := d.setView(ctx, state, ts)
-		if err != nil {
-			return v, err
-		}
-		v.TaskSets = append(v.TaskSets, set)
-	}
-	return v, nil
 }
 
 // targets is DescribeTargets.

@@ -41,20 +41,24 @@ func (s *services) view(ctx context.Context, name string) (deploy.ServiceView, e
 	if !ok {
 		return deploy.ServiceView{}, noService(name)
 	}
-	v := deploy.ServiceView{
+	return s.complete(ctx, state, deploy.ServiceView{
 		Name: name, Production: svc.Spec.Production, Test: svc.Spec.Test, Tasks: svc.Spec.Tasks, Deployment: svc.Deployment,
-	}
-	if primary, ok := state.Primary(name); ok {
+	})
+}
+
+// complete adds to a service what runs of it, and its last deployment.
+func (s *services) complete(ctx context.Context, state cloud.State, v deploy.ServiceView) (deploy.ServiceView, error) {
+	if primary, ok := state.Primary(v.Name); ok {
 		v.Version, v.Digest = primary.Revision.Version, primary.Revision.Digest
 	}
-	last, err := s.db.List(ctx, store.Filter{Service: name, Limit: 1})
+	last, err := s.db.List(ctx, store.Filter{Service: v.Name, Limit: 1})
 	if err != nil {
 		return v, err
 	}
 	if len(last) > 0 {
 		v.Deployment, v.DeploymentStatus, v.RolledBack = last[0].ID, last[0].Status, last[0].Rollback.TriggeringID
 	}
-	for _, ts := range state.Sets(name) {
+	for _, ts := range state.Sets(v.Name) {
 		set, err := s.setView(ctx, state, ts)
 		if err != nil {
 			return v, err

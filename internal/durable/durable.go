@@ -39,15 +39,20 @@ func Sweep(dir string) error {
 
 // WriteFile replaces the file at path, or makes it.
 func WriteFile(path string, data []byte, mode fs.FileMode) error {
-	return Write(path, mode, func(f *os.File) error {
+	return Write(path, mode, whole(data))
+}
+
+// whole fills a file with bytes.
+func whole(data []byte) func(*os.File) error {
+	return func(f *os.File) error {
 		_, err := f.Write(data)
-		return err //nolint:wrapcheck // Stage names the file
-	})
+		return err //nolint:wrapcheck // stage names the file
+	}
 }
 
 // Write is WriteFile for content that fill writes.
 func Write(path string, mode fs.FileMode, fill func(f *os.File) error) error {
-	temp, err := Stage(path, mode, fill)
+	temp, err := stage(path, mode, fill)
 	if err != nil {
 		return err
 	}
@@ -59,10 +64,7 @@ func Write(path string, mode fs.FileMode, fill func(f *os.File) error) error {
 
 // Create is WriteFile for a path that must not exist; the error is [fs.ErrExist] where it does.
 func Create(path string, data []byte, mode fs.FileMode) error {
-	temp, err := Stage(path, mode, func(f *os.File) error {
-		_, err := f.Write(data)
-		return err //nolint:wrapcheck // Stage names the file
-	})
+	temp, err := Stage(path, data, mode)
 	if err != nil {
 		return err
 	}
@@ -75,7 +77,11 @@ func Create(path string, data []byte, mode fs.FileMode) error {
 
 // Stage makes the file that is to become path, beside it, synced, and returns its name: the caller renames or removes it
 // and syncs the folder. It is for those who must do something between the two, such as take a lock.
-func Stage(path string, mode fs.FileMode, fill func(f *os.File) error) (temp string, err error) {
+func Stage(path string, data []byte, mode fs.FileMode) (temp string, err error) {
+	return stage(path, mode, whole(data))
+}
+
+func stage(path string, mode fs.FileMode, fill func(f *os.File) error) (temp string, err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*"+suffix)
 	if err != nil {
 		return "", fmt.Errorf("make temporary file: %w", err)

@@ -123,7 +123,7 @@ func TestSweep(t *testing.T) {
 	if err := durable.WriteFile(path, []byte("one"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := durable.Stage(path, 0o600, func(*os.File) error { return nil }); err != nil { // and here it was killed
+	if _, err := durable.Stage(path, nil, 0o600); err != nil { // and here it was killed
 		t.Fatal(err)
 	}
 	for _, name := range []string{".hidden", "a.tmp"} {

@@ -131,44 +131,39 @@ func conditional(c *compiler, k site) check {
 	}
 }
 
-func dependentSchemas(c *compiler, k site) check {
-	all := c.mapping(k)
-	for _, n := range all {
-		k.here(n.schema)
-	}
-	return func(v *validation, value any, seen *evaluated) bool {
-		object, _ := value.(map[string]any)
-		ok := true
-		for _, n := range all {
-			if has(object, n.name) {
-				ok = v.apply(n.schema, value, seen) && ok
-			}
-		}
-		return ok
-	}
-}
+func dependentSchemas(c *compiler, k site) check { return dependent(c, k, "schemas", fitsWith) }
 
 // dependencies is dependentRequired and dependentSchemas before they were two. Later drafts allow to keep it, and a gate that
 // passed over a condition which somebody wrote would be open.
 func dependencies(c *compiler, k site) check {
+	return dependent(c, k, "arrays and schemas", func(c *compiler, own site, name string) check {
+		if _, isList := own.value.([]any); isList {
+			return requiredWith(c, own, name)
+		}
+		return fitsWith(c, own, name)
+	})
+}
+
+// dependent makes of each member of a keyword what is asked of an object that has a member of that name.
+func dependent(c *compiler, k site, of string, with func(c *compiler, own site, name string) check) check {
 	object, ok := k.value.(map[string]any)
 	if !ok {
-		c.problem(k.at, "must be an object of arrays and schemas, not %s", article(k.value))
+		c.problem(k.at, "must be an object of %s, not %s", of, article(k.value))
 		return nil
 	}
 	var all []check
 	for _, name := range sortedKeys(object) {
-		own := k.within(name, object[name])
-		if _, isList := object[name].([]any); isList {
-			all = append(all, requiredWith(c, own, name))
-			continue
-		}
-		s := c.sub(own)
-		k.here(s)
-		all = append(all, func(v *validation, value any, seen *evaluated) bool {
-			object, _ := value.(map[string]any)
-			return !has(object, name) || v.apply(s, value, seen)
-		})
+		all = append(all, with(c, k.within(name, object[name]), name))
 	}
 	return every(all)
+}
+
+// fitsWith is the part of dependentSchemas for one name.
+func fitsWith(c *compiler, k site, name string) check {
+	s := c.sub(k)
+	k.here(s)
+	return func(v *validation, value any, seen *evaluated) bool {
+		object, _ := value.(map[string]any)
+		return !has(object, name) || v.apply(s, value, seen)
+	}
 }

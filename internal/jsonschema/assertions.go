@@ -172,25 +172,14 @@ func lacking(value any, names []string) []string {
 	}
 	var missing []string
 	for _, name := range names {
-		if _, ok := object[name]; !ok {
+		if !has(object, name) {
 			missing = append(missing, name)
 		}
 	}
 	return missing
 }
 
-func dependentRequired(c *compiler, k site) check {
-	object, ok := k.value.(map[string]any)
-	if !ok {
-		c.problem(k.at, "must be an object of arrays, not %s", article(k.value))
-		return nil
-	}
-	var all []check
-	for _, name := range sortedKeys(object) {
-		all = append(all, requiredWith(c, k.within(name, object[name]), name))
-	}
-	return every(all)
-}
+func dependentRequired(c *compiler, k site) check { return dependent(c, k, "arrays", requiredWith) }
 
 // requiredWith is the part of dependentRequired for one name.
 func requiredWith(c *compiler, k site, name string) check {

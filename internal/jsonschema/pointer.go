@@ -22,6 +22,18 @@ func unescape(part string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(part, "~1", "/"), "~0", "~")
 }
 
+// parts are the keys and indexes of a pointer.
+func parts(pointer string) []string {
+	if pointer == "" {
+		return nil
+	}
+	all := strings.Split(pointer[1:], "/")
+	for i, part := range all {
+		all[i] = unescape(part)
+	}
+	return all
+}
+
 // step is the value under a key or an index, as a part of a pointer names it.
 func step(value any, key string) (any, bool) {
 	switch v := value.(type) {

@@ -198,8 +198,7 @@ func (c *compiler) resolve(r *reference) {
 func (c *compiler) locate(pointer string) *schema {
 	value, at := c.doc, ""
 	in, depth := c.schemas[""].resource, 0
-	for part := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
-		key := unescape(part)
+	for _, key := range parts(pointer) {
 		next, ok := step(value, key)
 		if !ok {
 			return nil

@@ -4,15 +4,14 @@
 //
 // A schema is one document: a reference to another one is refused, and nothing is fetched. All faults of a schema and all
 // faults of a value are found at once, each with its place. Numbers are exact whatever their size. The keyword format is
-// asserted, in every draft. Patterns are those of package regexp, which
-// refuses look-around and back-references; escapes that only ECMA-262 has (\u0061, \cJ) are understood.
+// asserted, in every draft. Patterns are those of package regexp, which refuses look-around and back-references; escapes that only
+// ECMA-262 has (\u0061, \cJ) are understood.
 //
 // Nothing is done before it is needed: importing the package costs no time.
 package jsonschema
 
 import (
 	"fmt"
-	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -55,6 +54,9 @@ type Problem struct {
 	// What is wrong with it.
 	What string
 }
+
+// Path are the keys and indexes of the place.
+func (p Problem) Path() []string { return parts(p.At) }
 
 // String is the place and what is wrong there.
 func (p Problem) String() string {
@@ -188,20 +190,20 @@ func (c *compiler) schema(at string, doc any, in *resource, depth int) *schema {
 // counts tells whether a keyword means something where it stands, and notes one that might have been meant to.
 func (c *compiler) counts(s *schema, object map[string]any, name string) bool {
 	k, known := c.keywords[name]
-	at, draft := s.at+"/"+escape(name), s.resource.draft
-	_, refers := object["$ref"]
+	draft := s.resource.draft
+	ignore := func(why string, known []string) { c.ignore(s.at+"/"+escape(name), name, why, known) }
 	switch {
 	case known && k.since <= draft && draft <= k.until:
-		if !refers || name == "$ref" || draft >= draft2019 {
+		if !has(object, "$ref") || name == "$ref" || draft >= draft2019 {
 			return true
 		}
 		if k.checks {
-			c.ignore(at, name, "counts for nothing beside $ref in "+draft.String(), nil)
+			ignore("counts for nothing beside $ref in "+draft.String(), nil)
 		}
 	case known && k.checks:
-		c.ignore(at, name, "is not a keyword of "+draft.String(), nil)
+		ignore("is not a keyword of "+draft.String(), nil)
 	case !known && !isCore(name):
-		c.ignore(at, name, "is not a keyword of "+draft.String(), c.known(draft))
+		ignore("is not a keyword of "+draft.String(), c.known(draft))
 	}
 	return false
 }
@@ -286,7 +288,7 @@ func (c *compiler) mapping(k site) []named {
 		return nil
 	}
 	all := make([]named, 0, len(object))
-	for _, name := range slices.Sorted(maps.Keys(object)) {
+	for _, name := range sortedKeys(object) {
 		all = append(all, named{name, c.sub(k.within(name, object[name]))})
 	}
 	return all

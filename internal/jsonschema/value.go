@@ -86,7 +86,7 @@ func appendKey(to []byte, value any) []byte {
 		return append(to, ']')
 	case map[string]any:
 		to = append(to, '{')
-		for _, name := range slices.Sorted(maps.Keys(v)) {
+		for _, name := range sortedKeys(v) {
 			to = appendKey(appendKey(to, name), v[name])
 		}
 		return append(to, '}')

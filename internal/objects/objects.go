@@ -95,10 +95,7 @@ func (s *Store) describe(bucket string, info Info) error {
 		return fmt.Errorf("encode object: %w", err)
 	}
 	path := s.infoFile(bucket, info.Key)
-	temp, err := durable.Stage(path, 0o600, func(f *os.File) error {
-		_, err := f.Write(text)
-		return err
-	})
+	temp, err := durable.Stage(path, text, 0o600)
 	if err != nil {
 		return fmt.Errorf("describe object: %w", err)
 	}

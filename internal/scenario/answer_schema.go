@@ -3,6 +3,7 @@ package scenario
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"greengate/internal/jsonschema"
@@ -39,6 +40,15 @@ func newAnswerSchema(name string, at position, doc any) (*answerSchema, []jsonsc
 		return nil, idle
 	}
 	return &answerSchema{name, at, compiled}, nil
+}
+
+// exactJSON is decodeJSON for a text that somebody reads about where it is empty.
+func exactJSON(text []byte) (any, error) {
+	v, err := decodeJSON(text)
+	if errors.Is(err, io.EOF) {
+		return nil, errors.New("there is nothing")
+	}
+	return v, err
 }
 
 // idleWords are those of a schema that check nothing, by a slip of the hand or because they are of another draft. JSON Schema

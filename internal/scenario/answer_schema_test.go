@@ -78,7 +78,7 @@ func TestAnswerSchema_draft07(t *testing.T) {
 		"":      "a.json is not JSON: there is nothing",
 		"{}":    "a.json is empty; it would check nothing",
 		"true":  "a.json is empty; it would check nothing",
-		"{} {}": "a.json is not JSON: there is more behind the value",
+		"{} {}": "a.json is not JSON: something stands behind the value",
 		"[]":    "a.json is not a JSON Schema: the schema itself: a schema is an object, true or false, not an array",
 	} {
 		if _, bad := newAnswerSchema("a.json", position{1, 1}, []byte(text)); len(bad) != 1 || bad[0].What != want {

@@ -142,7 +142,7 @@ func (d *decoder) answerSchema(n *node) *answerSchema {
 	}
 	s, problems := newAnswerSchema(name, n.at, doc)
 	for _, p := range problems {
-		d.fault(n.place(p.At), "%s", p.What)
+		d.fault(n.place(p.Path()...), "%s", p.What)
 	}
 	return s
 }

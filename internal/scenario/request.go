@@ -213,6 +213,12 @@ func decodeBody(contentType string, raw []byte) any {
 }
 
 func parseJSON(raw []byte) (any, error) {
+	v, err := decodeJSON(raw)
+	return exact(v), err
+}
+
+// decodeJSON decodes one value. Its numbers stay as they were written.
+func decodeJSON(raw []byte) (any, error) {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
 	var v any
@@ -222,7 +228,7 @@ func parseJSON(raw []byte) (any, error) {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("something stands behind the value")
 	}
-	return exact(v), nil
+	return v, nil
 }
 
 // exact gives numbers the types of the expression language: integers stay exact, and one beyond 64 bits is a text.

@@ -10,11 +10,7 @@ import (
 // resume runs cleanup with what a run that was killed knew.
 func (s *Scenario) resume(ctx context.Context, o Options, last progress) (Result, error) {
 	begin := time.Now()
-	x := &execution{s: s, o: o, mask: &masker{}, trace: randomHex(16)}
-	if x.o.Getenv == nil {
-		x.o.Getenv = func(string) string { return "" }
-	}
-	x.hideUsers()
+	x := newExecution(s, o)
 	sc, err := x.scope(&s.program, nil)
 	if err != nil {
 		return Result{}, fmt.Errorf("clean up after step %q: %w", last.Began, err)

@@ -81,11 +81,7 @@ type scope struct {
 // nevertheless.
 func (s *Scenario) Run(ctx context.Context, o Options) Result {
 	begin := time.Now()
-	x := &execution{s: s, o: o, mask: &masker{}, trace: randomHex(16)}
-	if x.o.Getenv == nil {
-		x.o.Getenv = func(string) string { return "" }
-	}
-	x.hideUsers()
+	x := newExecution(s, o)
 	r := Result{
 		Version: resultVersion, Scenario: s.Name, File: s.File, Digest: s.Digest, BaseURL: o.BaseURL, Release: o.Release,
 		Allowed: o.Allow, TraceID: x.trace, Start: begin,
@@ -112,13 +108,18 @@ func (s *Scenario) Run(ctx context.Context, o Options) Result {
 	return r
 }
 
-// hideUsers makes secrets of the passwords in the addresses.
-func (x *execution) hideUsers() {
+// newExecution begins one. The passwords in the addresses are secrets from now on.
+func newExecution(s *Scenario, o Options) *execution {
+	x := &execution{s: s, o: o, mask: &masker{}, trace: randomHex(16)}
+	if x.o.Getenv == nil {
+		x.o.Getenv = func(string) string { return "" }
+	}
 	for _, address := range []string{x.o.BaseURL, x.o.CompareURL} {
 		if u, err := url.Parse(address); err == nil {
 			x.hideUser(u)
 		}
 	}
+	return x
 }
 
 func randomHex(n int) string {

@@ -3,10 +3,7 @@ package scenario
 import (
 	"bytes"
 	_ "embed" // the schema
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,28 +20,12 @@ func Schema() []byte { return bytes.Clone(schemaText) }
 
 // format is the schema of scenario files, compiled once.
 var format = sync.OnceValues(func() (*jsonschema.Schema, error) {
-	doc, err := exactJSON(schemaText)
+	doc, err := decodeJSON(schemaText)
 	if err != nil {
 		return nil, fmt.Errorf("decode schema: %w", err)
 	}
 	return jsonschema.Compile(doc)
 })
-
-// exactJSON decodes one value. Its numbers stay as they were written.
-func exactJSON(text []byte) (any, error) {
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); errors.Is(err, io.EOF) {
-		return nil, errors.New("there is nothing")
-	} else if err != nil {
-		return nil, err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("there is more behind the value")
-	}
-	return v, nil
-}
 
 // checkFormat returns what the schema says of a file, in words and with positions.
 func checkFormat(file string, tree *node) []Fault {
@@ -70,31 +51,9 @@ func (t *translator) fault(at position, format string, args ...any) {
 	t.faults = append(t.faults, Fault{t.file, at.line, at.column, fmt.Sprintf(format, args...)})
 }
 
-// find is the node at a place.
-func (t *translator) find(place []string) *node {
-	n := t.tree
-	for _, part := range place {
-		if n.kind != kindList {
-			n = n.child(part)
-		} else if i, err := strconv.Atoi(part); err == nil {
-			n = n.items[i]
-		}
-	}
-	return n
-}
-
-// key is where the key of a mapping stands.
-func (n *node) key(name string) position {
-	for _, e := range n.entries {
-		if e.key == name {
-			return e.at
-		}
-	}
-	return n.at
-}
-
 func (t *translator) translate(f jsonschema.Fault) {
-	n, what := t.find(f.Place), label(f.Place)
+	n, _ := t.tree.walk(f.Place)
+	what := label(f.Place)
 	switch f.Keyword {
 	case "oneOf", "anyOf": // of several forms the one that the value has decides what is wrong
 		closest := f.Closest()
@@ -110,7 +69,7 @@ func (t *translator) translate(f jsonschema.Fault) {
 	case "additionalProperties":
 		t.unknown(n, f)
 	case "propertyNames":
-		t.misnamed(n.key(fmt.Sprint(f.Got)), f.Got)
+		t.misnamed(n.place(fmt.Sprint(f.Got)), f.Got)
 	case "required":
 		missing, _ := f.Want.([]string)
 		t.fault(n.at, "%s lacks %s", what, quoted(missing))
@@ -138,7 +97,7 @@ func (t *translator) unknown(n *node, f jsonschema.Fault) {
 		if suffix == "" {
 			suffix = "; known here are " + strings.Join(known, ", ")
 		}
-		t.fault(n.key(name), "unknown field %q%s", name, suffix)
+		t.fault(n.place(name), "unknown field %q%s", name, suffix)
 	}
 }
 

@@ -54,22 +54,28 @@ type entry struct {
 	value *node
 }
 
-// place is where the value of a JSON pointer stands, by its key where it has one; as far as there is one.
-func (n *node) place(pointer string) position {
+// walk goes down by keys and indexes, as far as there is something. It returns what it came to and where that stands: at its key
+// where it has one.
+func (n *node) walk(path []string) (*node, position) {
 	at := n.at
-	for part := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
-		key := strings.NewReplacer("~1", "/", "~0", "~").Replace(part)
-		i, err := strconv.Atoi(key)
-		e := slices.IndexFunc(n.entries, func(e entry) bool { return e.key == key })
+	for _, part := range path {
+		i, err := strconv.Atoi(part)
+		e := slices.IndexFunc(n.entries, func(e entry) bool { return e.key == part })
 		switch {
 		case e >= 0:
 			n, at = n.entries[e].value, n.entries[e].at
 		case err == nil && 0 <= i && i < len(n.items):
 			n, at = n.items[i], n.items[i].at
 		default:
-			return at
+			return n, at
 		}
 	}
+	return n, at
+}
+
+// place is where something stands, or else what it would be in.
+func (n *node) place(path ...string) position {
+	_, at := n.walk(path)
 	return at
 }
 
