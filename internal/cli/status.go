@@ -116,9 +116,13 @@ func (a *app) lastFailure(ctx context.Context, c *client, p *printer, s deploy.S
 		if v.Status == deploy.VerdictPass {
 			continue
 		}
-		for _, line := range a.verdictLines(d.ID, v) {
-			p.line("%s", line)
-		}
+		a.verdict(p, d.ID, v)
+	}
+}
+
+func (a *app) verdict(p *printer, deployment string, v deploy.Verdict) {
+	for _, line := range a.verdictLines(deployment, v) {
+		p.line("%s", line)
 	}
 }
 
@@ -163,9 +167,7 @@ func (a *app) deploymentStatus(ctx context.Context, c *client, id string) error 
 		if i == 0 {
 			p.line("")
 		}
-		for _, line := range a.verdictLines(doc.ID, v) {
-			p.line("%s", line)
-		}
+		a.verdict(p, doc.ID, v)
 	}
 	printLedger(p, doc.Ledger)
 	return p.err

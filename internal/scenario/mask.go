@@ -37,6 +37,7 @@ func (m *masker) add(value string) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	// Escaped forms are here though undisguise knows them: a value can be the begin of its own, which must go as a whole.
 	forms := []string{value, url.QueryEscape(value), url.PathEscape(value), inJSON(value, true), inJSON(value, false)}
 	forms = append(forms, base64Forms(value)...)
 	forms = append(forms, hex.EncodeToString([]byte(value)), strings.ToUpper(hex.EncodeToString([]byte(value))))
